@@ -1,0 +1,43 @@
+# Every target sets up what it needs in .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: run test check bench drill mutants clean help
+
+help:
+	@echo "make run      the demo: a worker, its overseer, a broker, a person; no key needed (about a minute)"
+	@echo "make test     the tests"
+	@echo "make check    format, lint, types, import rules"
+	@echo "make bench    measurements, as ratios"
+	@echo "make drill    the long versions: 4,000 protocol schedules, 30 rounds of kill -9"
+	@echo "make mutants  takes guards out one at a time and shows what turns red"
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP)
+
+run: $(STAMP)
+	@$(BIN)/watchdogd demo
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -q
+
+check: $(STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)
+	@$(BIN)/python -m tests.bench
+
+drill: $(STAMP)
+	@$(BIN)/python -m tests.drill
+
+mutants: $(STAMP)
+	@$(BIN)/python -m tests.mutants
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -1,0 +1,1 @@
+"""The ports for real: MQTT, SQLite, the model API, processes, sandbox, clock."""

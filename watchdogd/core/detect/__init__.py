@@ -1,0 +1,1 @@
+"""Detectors: frozen thresholds plus a fold over the events."""

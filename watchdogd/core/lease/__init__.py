@@ -1,0 +1,1 @@
+"""The lease protocol: three state machines as pure functions, driven alike by the daemon and by the simulation."""

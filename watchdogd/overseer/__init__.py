@@ -1,0 +1,1 @@
+"""The overseer: watches, inspects, decides, asks people."""

@@ -1,0 +1,1 @@
+"""The supervisor: starts, restarts, freezes, kills and proves it. No model SDK."""

@@ -1,0 +1,1 @@
+"""Topics, envelopes and trajectories: what goes over a wire or into a file."""

@@ -1,0 +1,1 @@
+"""The tools the worker offers its model."""
