@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
+from watchdogd.core.chain import Row
 from watchdogd.core.conversation import Block, Conversation, ToolUse
+from watchdogd.core.errors import WireError
 from watchdogd.core.events import Usage
+from watchdogd.core.proof import Proof
+from watchdogd.wire.messages import Message
+
+T = TypeVar("T")
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
@@ -157,7 +163,7 @@ class Files(Protocol):
         ...
 
     def list(self, path: str, *, limit: int) -> tuple[list[str], bool]:
-        """Entries of a directory (directories end in ``/``), sorted, and whether the list was cut. Raises: ToolError."""
+        """Sorted entries of a directory (sub-directories end in ``/``); whether the list was cut. Raises: ToolError."""
         ...
 
     def is_dir(self, path: str) -> bool:
@@ -185,4 +191,155 @@ class Objects(Protocol):
 
     def get(self, digest: str) -> str | None:
         """The text, or None when it is missing or does not match its digest."""
+        ...
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+class Transaction(Protocol):
+    """Rows and cells that become durable together, or not at all."""
+
+    def append(self, entry: Mapping[str, object]) -> Row:
+        """The next row of the chain; ``seq`` is added to ``entry``."""
+        ...
+
+    def put(self, key: str, value: object) -> None:
+        """Sets a cell to a value of the core (or plain JSON data)."""
+        ...
+
+    def drop(self, key: str) -> None:
+        """Removes a cell."""
+        ...
+
+
+class Record(Protocol):
+    """One role's append-only record, plus the cells that change together with it."""
+
+    @property
+    def head(self) -> Row | None:
+        """The newest row that is synced."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Synced when the block is left, undone when it raises.
+
+        Raises:
+            RecordFull: the disk refuses.
+            RecordFenced: another process has claimed a higher epoch.
+        """
+        ...
+
+    def claim(self) -> int:
+        """Takes the record: an epoch one higher than any before, synced; fences every earlier holder."""
+        ...
+
+    def check(self) -> None:
+        """Raises: RecordFenced, when somebody else has claimed the record since."""
+        ...
+
+    def rows(self, first: int, last: int) -> Sequence[Row]:
+        """Rows ``first`` to ``last``, both included, as far as they exist."""
+        ...
+
+    def load(self, kind: type[T], key: str) -> T | None:
+        """The cell ``key``. Raises: RecordError, when it does not hold a ``kind``."""
+        ...
+
+    def scan(self, kind: type[T], prefix: str, *, after: str = "", limit: int = 1_000) -> Sequence[tuple[str, T]]:
+        """Cells whose key begins with ``prefix`` and is greater than ``after``, in order of their keys."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        ...
+
+
+# --- the bus ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What arrived on a topic: a message, or the reason why it is none."""
+
+    topic: str
+    message: Message | None
+    problem: WireError | None = None
+    retained: bool = False
+    """Delivered as a retained copy (or marked so by retain-as-published)."""
+    digest: str = ""
+    """sha256 of the payload, for the record of what was ignored."""
+    size: int = 0
+    done: Callable[[], None] | None = None
+    """On a persistent link: acknowledges it to the broker; to be called once it is committed."""
+
+
+class Link(Protocol):
+    """One connection; it ends, it is never reused."""
+
+    async def send(self, message: Message) -> None:
+        """Publishes; returns once the broker has it (QoS 1) or it is on the socket (QoS 0).
+
+        Raises:
+            BusDown: it was not taken within the deadline.
+        """
+        ...
+
+    def put(self, message: Message) -> None:
+        """Publishes without waiting, in order with everything else on this link. Raises: BusDown."""
+        ...
+
+    def clear_retained(self, topic: str) -> None:
+        """Removes a retained copy that must not be there."""
+        ...
+
+    def received(self) -> AsyncIterator[Received]:
+        """What arrives, in order, until the link breaks. Raises: BusDown."""
+        ...
+
+
+class Bus(Protocol):
+    """A broker that can be connected to, as one principal."""
+
+    def connect(self, *, persistent: bool = False) -> AbstractAsyncContextManager[Link]:
+        """A new connection with its subscriptions made and its presence published; a last will stands behind it.
+
+        Args:
+            persistent: for people's requests: the session outlives the connection, each message is acknowledged only
+                by its ``done``; such a link publishes no presence.
+
+        Raises:
+            BusDown: no connection within the deadline.
+        """
+        ...
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+class Tree(Protocol):
+    """The process tree of one child."""
+
+    def freeze(self) -> Proof:
+        """Stops every process of the tree from running, and looks."""
+        ...
+
+    def thaw(self) -> Proof:
+        """Lets them go on, and looks."""
+        ...
+
+    def kill(self) -> Proof:
+        """Ends every process of the tree, and looks."""
+        ...
+
+    def look(self) -> Proof:
+        """What the tree is doing."""
+        ...
+
+
+class Redactor(Protocol):
+    """Takes secrets out of what is recorded and published."""
+
+    def text(self, text: str) -> str:
+        """``text`` with our credentials and known shapes of secrets replaced by a mark."""
         ...

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 
 class WatchdogdError(Exception):
     """Base of all errors raised on purpose."""
@@ -34,6 +36,7 @@ class Problem:
     key: str
     text: str
 
+    @override
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
         return f"{where}: {self.key}: {self.text}" if self.key else f"{where}: {self.text}"
