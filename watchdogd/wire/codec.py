@@ -19,11 +19,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - a type, or a unio
 
 def dump(value: object, kind: Any = None) -> Any:  # noqa: ANN401 - JSON data
     """``value`` (a dataclass of the core or plain JSON data) as JSON data."""
-    if (
-        value is None
-        or isinstance(value, str | int | float | bool)
-        or (kind is None and isinstance(value, dict | list))
-    ):
+    if kind is None and (value is None or isinstance(value, str | int | float | bool | dict | list)):
         return value
     return _adapter(cast("Any", kind or type(value))).dump_python(value, mode="json")
 

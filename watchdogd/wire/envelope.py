@@ -130,7 +130,10 @@ def _text_request(raw: bytes) -> Request | None:
     if not words or words[0].lower() not in COMMANDS:
         return None
     command, rest = words[0].lower(), words[1].strip() if len(words) > 1 else ""
-    target, text = (rest.split(maxsplit=1) + ["", ""])[:2] if command not in ("pause", "nudge", "stop") else ("", rest)
+    if command in ("pause", "nudge", "stop"):
+        target, text = "", rest
+    else:
+        target, _, text = rest.partition(" ")
     return codec.load(Request, {"command": command, "target": target, "text": text})
 
 

@@ -120,7 +120,7 @@ def beat(state: WorkerState, now: float, nonce: str) -> tuple[WorkerState, Beat]
 
 def needs_new_connection(state: WorkerState) -> bool:
     """Two unanswered beats: the link may be half open."""
-    return state.unanswered > 2  # noqa: PLR2004 - the one just sent is not unanswered yet
+    return state.unanswered > 2  # the one just sent is not unanswered yet
 
 
 def answered(state: WorkerState, now: float, answer: Answer) -> tuple[WorkerState, Heard]:
