@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from watchdogd.core.health import Channel
 
@@ -107,6 +107,21 @@ class Rule(Part):
     when: When = When()
 
 
+def _listed(value: object) -> object:
+    """A single text stands for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _ruled(value: object) -> object:
+    """A single turn's id stands for one rule that always holds."""
+    return [{"go": value}] if isinstance(value, str) else value
+
+
+Rules = Annotated[tuple[Rule, ...], BeforeValidator(_ruled)]
+"""A transition table; a bare id goes there whatever came."""
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
 class Call(Part):
     """A tool call to make; strings in ``args`` may hold templates."""
 
@@ -118,9 +133,10 @@ class Turn(Part):
     """One message of the scripted worker model."""
 
     id: TurnId
-    text: str = ""
+    text: Texts = ()
+    """What is said; of several texts each visit says the next, and the last one stays."""
     calls: tuple[Call, ...] = ()
-    next: TurnId | tuple[Rule, ...] = ()
+    next: Rules = ()
     """Where to go from here. When no rule holds the turn is said again."""
     capture: Mapping[str, Regex] = Field(default_factory=dict)
     """Names for what the first group of a pattern finds in this turn's results."""
@@ -129,22 +145,21 @@ class Turn(Part):
     usage: Counted | None = None
     faults: tuple[Fault, ...] = ()
 
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The transition table."""
-        return (Rule(go=self.next),) if isinstance(self.next, str) else self.next
+    def words(self, visit: int) -> str:
+        """What it says the ``visit``-th time (1 = the first)."""
+        return self.text[min(visit, len(self.text)) - 1] if self.text else ""
 
 
 class WorkerScript(Part):
     """The worker model's part."""
 
-    start: TurnId | tuple[Rule, ...] | None = None
+    start: Rules = ()
     """The first turn, or rules on the task's words; the first turn of the file when left out."""
     latency_s: float = Field(0.0, ge=0)
     """How long a reply takes when the turn does not say (seconds)."""
     interrupt: tuple[Rule, ...] = ()
     """Rules that come before every turn's own."""
-    turn: tuple[Turn, ...] = Field(min_length=1)
+    turn: tuple[Turn, ...] = ()
 
     def turns(self) -> dict[str, Turn]:
         """The turns by id."""
@@ -153,9 +168,7 @@ class WorkerScript(Part):
     @property
     def openings(self) -> tuple[Rule, ...]:
         """The rules that choose the first turn."""
-        if isinstance(self.start, tuple):
-            return self.start
-        return (Rule(go=self.start or self.turn[0].id),)
+        return self.start or (Rule(go=self.turn[0].id),)
 
 
 class Cite(Part):
@@ -209,5 +222,7 @@ class Scenario(Part):
 
     name: str = Field(min_length=1)
     about: str = ""
+    extends: str | None = None
+    """A file in the same directory: this one says only what is different."""
     worker: WorkerScript | None = None
     judge: JudgeScript = JudgeScript()

@@ -25,9 +25,8 @@ def _place(data: Mapping[str, object], loc: tuple[int | str, ...]) -> tuple[str,
                 place = _name_of(at) or f"{'.'.join(rest)} {step + 1}"
                 rest = []
             continue
-        at = at.get(step) if isinstance(at, Mapping) else at
-        if not step.startswith(("function-", "tuple[", "constrained-")):
-            rest.append(step)
+        at = at.get(step) if isinstance(at, Mapping) else None
+        rest.append(step)
     return place, ".".join(rest)
 
 
@@ -58,13 +57,13 @@ def _strings(value: object) -> Iterator[str]:
 
 def _faults_of_turn(turn: Turn, known: Iterable[str], captured: Iterable[str]) -> Iterator[str]:
     """What is wrong with one turn, beyond its form."""
-    if not turn.text.strip() and not turn.calls:
+    if not (turn.text and all(text.strip() for text in turn.text)) and not turn.calls:
         yield "says nothing and calls nothing"
-    if turn.calls and not turn.rules:
+    if turn.calls and not turn.next:
         yield "has calls but no next"
     if turn.calls and turn.stop_reason == "end_turn":
         yield "stop_reason: a turn with calls does not end with end_turn"
-    yield from _dead(turn.rules, known)
+    yield from _dead(turn.next, known)
     for call in turn.calls:
         try:
             canonical(call.args)
@@ -89,7 +88,7 @@ def _reachable(script: WorkerScript, known: Mapping[str, Turn]) -> set[str]:
         at = todo.pop()
         if at in known and at not in reached:
             reached.add(at)
-            todo += [rule.go for rule in known[at].rules]
+            todo += [rule.go for rule in known[at].next]
     return reached
 
 
@@ -100,6 +99,9 @@ def _faults(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield f'rule "{name}"', "defined twice"
     script = scenario.worker
     if script is None:
+        return
+    if not script.turn:
+        yield "worker", "has no turn"
         return
     known = script.turns()
     captured = {name for turn in script.turn for name in turn.capture} | {"visit"}
@@ -112,7 +114,9 @@ def _faults(scenario: Scenario) -> Iterator[tuple[str, str]]:
     for place, rules in (("worker.start", script.openings), ("worker.interrupt", script.interrupt)):
         for text in _dead(rules, known):
             yield place, text
-    for lost in sorted(known.keys() - _reachable(script, known)):
+    # A variant that ends early leaves turns of its original behind.
+    lost_turns = set() if scenario.extends else known.keys() - _reachable(script, known)
+    for lost in sorted(lost_turns):
         yield f'turn "{lost}"', "no rule leads here"
 
 
@@ -125,25 +129,57 @@ def parse(data: Mapping[str, object], file: str) -> Scenario:
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as why:
-        # A union of types reports one mistake once per member.
-        problems = dict.fromkeys(_problem(file, data, error["loc"], error["msg"]) for error in why.errors())
-        raise ConfigError(list(problems)) from why
+        raise ConfigError([_problem(file, data, error["loc"], error["msg"]) for error in why.errors()]) from why
     found = [Problem(file=file, line=0, key=place, text=text) for place, text in _faults(scenario)]
     if found:
         raise ConfigError(found)
     return scenario
 
 
-def load(path: Path) -> Scenario:
-    """The scenario in the file at ``path``.
+def _replaced(old: object, new: object, key: str) -> object:
+    """The list ``old`` with the tables of ``new`` in the place of those with the same ``key``, or at its end."""
+    tables = [one for one in old if isinstance(one, Mapping)] if isinstance(old, list) else []
+    for table in new if isinstance(new, list) else []:
+        name = table.get(key) if isinstance(table, Mapping) else None
+        at = next((at for at, one in enumerate(tables) if one.get(key) == name), len(tables))
+        tables[at : at + 1] = [table]
+    return tables
 
-    Raises:
-        ConfigError: the file cannot be read or used.
-    """
+
+def varied(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
+    """``old`` with what ``new`` says instead: turns and judge's rules one by one, all else key by key."""
+    whole = {**old, **new}
+    for part, tables, key in (("worker", "turn", "id"), ("judge", "rule", "name")):
+        before, after = old.get(part), new.get(part)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            merged = {**before, **after}
+            if tables in after:
+                merged[tables] = _replaced(before.get(tables), after[tables], key)
+            whole[part] = merged
+    return whole
+
+
+def _data(path: Path) -> dict[str, object]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as why:
         raise ConfigError([Problem(file=str(path), line=0, key="", text=why.strerror or str(why))]) from why
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as why:
         raise ConfigError([Problem(file=str(path), line=0, key="", text=str(why))]) from why
+    return data
+
+
+def load(path: Path) -> Scenario:
+    """The scenario in the file at ``path``; ``extends`` names a file beside it that this one varies.
+
+    Raises:
+        ConfigError: a file cannot be read or used.
+    """
+    data = _data(path)
+    original = data.get("extends")
+    if isinstance(original, str):
+        if Path(original).name != original:
+            text = "must be the name of a file in the same directory"
+            raise ConfigError([Problem(file=str(path), line=0, key="extends", text=text)])
+        data = varied(_data(path.with_name(original)), data)
     return parse(data, str(path))

@@ -148,7 +148,7 @@ class _Reader:
             if found:
                 self.captures[name] = found[1] if found.re.groups else found[0]
         visits = self.visits.get(self.said.id, 0)
-        go = _first((*self._script.interrupt, *self.said.rules), self.since, visits)
+        go = _first((*self._script.interrupt, *self.said.next), self.since, visits)
         return self._turns[go] if go else self.said
 
     def take_assistant(self, blocks: Sequence[Mapping[str, object]]) -> None:
@@ -173,7 +173,7 @@ class _Reader:
         heard = text_in(list(blocks)).strip()
         for turn in (due, *self._script.turn):
             visit = self.visits.get(turn.id, 0) + 1
-            if not turn.calls and filled(turn.text, self.captures, visit).strip() == heard:
+            if not turn.calls and filled(turn.words(visit), self.captures, visit).strip() == heard:
                 return turn, visit
         return None
 
@@ -204,8 +204,9 @@ def content_of(at: Position, messages: Sequence[object]) -> list[dict[str, objec
     """
     history = digest_of(_plain(messages))[:8]
     blocks: list[dict[str, object]] = []
-    if at.turn.text.strip():
-        blocks.append({"type": "text", "text": filled(at.turn.text, at.captures, at.visit).strip()})
+    words = filled(at.turn.words(at.visit), at.captures, at.visit).strip()
+    if words:
+        blocks.append({"type": "text", "text": words})
     for index, call in enumerate(at.turn.calls):
         given = filled_args(call.args, at.captures, at.visit)
         name = f"toolu_{at.turn.id}_{at.visit}_{index}_{history}"
