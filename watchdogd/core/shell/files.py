@@ -1,0 +1,319 @@
+"""Programs that work on files, devices, text, processes and databases on this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from watchdogd.core.events import Impact
+from watchdogd.core.shell import sql
+from watchdogd.core.shell.effects import SINKS, Effect, Handler, handed, register, shown
+from watchdogd.core.shell.grammar import SimpleCommand
+from watchdogd.core.shell.options import URL_HOST, sorted_words
+from watchdogd.core.shell.paths import UNKNOWN
+
+
+def _writing(takes_value: tuple[str, ...] = (), *, last_only: bool = False) -> Handler:
+    def handler(effect: Effect, command: SimpleCommand) -> None:
+        words = sorted_words(command.argv[1:], takes_value)
+        targets = words.operands[-1:] if last_only else words.operands
+        if last_only and words.value("t", "--target-directory"):
+            targets = (words.value("t", "--target-directory"),)
+        effect.at_least(Impact.WRITE, f"{command.program} writes {', '.join(map(shown, targets[:3])) or 'files'}")
+        effect.writes += targets
+
+    return handler
+
+
+def _changing_rights(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("--reference", "m", "x", "M", "X"))
+    targets = words.operands if words.values else words.operands[1:]
+    effect.at_least(Impact.WRITE, f"{command.program} changes the rights of {', '.join(map(shown, targets[:3]))}")
+    effect.writes += targets
+
+
+def _rm(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:])
+    names = ", ".join(map(shown, words.operands[:3]))
+    effect.removes += words.operands
+    effect.writes += words.operands
+    if words.has("r", "R", "--recursive"):
+        effect.trees += words.operands
+        effect.at_least(Impact.DESTRUCTIVE, f"removes {names} with everything below")
+    elif any(wide(operand) for operand in words.operands):
+        effect.at_least(Impact.DESTRUCTIVE, f"removes whatever {names} stands for")
+    else:
+        effect.at_least(Impact.WRITE, f"removes {names}")
+
+
+def wide(path: str) -> bool:
+    """Whether ``path`` stands for everything in a directory, or for nobody knows what."""
+    last = path.rstrip("/").rsplit("/", 1)[-1]
+    return last in ("*", "**", ".*", "*.*", "{*,.*}") or UNKNOWN in path
+
+
+def _mv(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("t", "S", "--target-directory", "--suffix"))
+    names = ", ".join(map(shown, words.operands[:3]))
+    effect.at_least(Impact.WRITE, f"moves {names}")
+    effect.writes += words.operands
+    sources = words.operands if words.value("t", "--target-directory") else words.operands[:-1]
+    effect.removes += sources
+    effect.trees += sources
+
+
+def _destructive(reason: str) -> Handler:
+    def handler(effect: Effect, command: SimpleCommand) -> None:
+        words = sorted_words(command.argv[1:], ("s", "--size", "n", "t", "L"))
+        effect.writes += [word for word in words.operands if "/" in word or "." in word]
+        effect.at_least(Impact.DESTRUCTIVE, f"{command.program} {reason}")
+
+    return handler
+
+
+def _dd(effect: Effect, command: SimpleCommand) -> None:
+    targets = [word[3:] for word in command.argv[1:] if word.startswith("of=")]
+    effect.writes += targets
+    if targets and targets[0] not in SINKS:
+        effect.at_least(Impact.DESTRUCTIVE, f"dd overwrites {shown(targets[0])}")
+
+
+def _find(effect: Effect, command: SimpleCommand) -> None:
+    words = list(command.argv[1:])
+    roots = []
+    for word in words:
+        if word.startswith(("-", "(", "!")):
+            break
+        roots.append(word)
+    below = [f"{root.rstrip('/')}/**" for root in roots] or ["**"]
+    if "-delete" in words:
+        effect.removes += below
+        effect.writes += below
+        effect.trees += below
+        effect.at_least(Impact.DESTRUCTIVE, f"find deletes below {', '.join(map(shown, roots)) or '.'}")
+    for flag in ("-fprint", "-fprintf", "-fls"):
+        if flag in words and words.index(flag) + 1 < len(words):
+            effect.writes.append(words[words.index(flag) + 1])
+            effect.at_least(Impact.WRITE, "find writes a file")
+    at = 0
+    while at < len(words):
+        at += 1
+        if words[at - 1] in ("-exec", "-execdir", "-ok", "-okdir"):
+            argv: list[str] = []
+            while at < len(words) and words[at] not in (";", "+"):
+                argv += below if words[at] == "{}" else [words[at].replace("{}", below[0])]
+                at += 1
+            effect.inner.append(handed(command, argv))
+    if effect.inner:
+        effect.reasons.append("find runs a command on what it finds")
+
+
+def _sed(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("e", "f", "--expression", "--file", "l"))
+    if any(flag in ("i", "--in-place") for flag in words.flags) or "--in-place" in words.flags:
+        scripted = bool(words.value("e", "f", "--expression", "--file"))
+        targets = words.operands if scripted else words.operands[1:]
+        effect.writes += targets
+        effect.at_least(Impact.WRITE, f"sed edits {', '.join(map(shown, targets[:3])) or 'files'} in place")
+    scripts = [words.value("e", "--expression"), *words.operands[:1]]
+    for script in scripts:
+        if re.search(r"(?:^|[;}/\d$])\s{0,4}e(?:\s|$)|/[a-z0-9]{0,3}e[a-z0-9]{0,3}\s{0,2}$", script):
+            effect.at_least(Impact.EXECUTE, "sed may run commands")
+        written = re.search(r"(?:^|[;/}])\s{0,4}w\s{1,4}(\S{1,300})", script)
+        if written:
+            effect.writes.append(written.group(1))
+            effect.at_least(Impact.WRITE, f"sed writes {shown(written.group(1))}")
+
+
+def _awk(effect: Effect, command: SimpleCommand) -> None:
+    script = " ".join(command.argv[1:])
+    if "system(" in script or "|" in script.replace("||", ""):
+        effect.at_least(Impact.EXECUTE, "awk may run commands")
+    if re.search(r"print[^;{}\n]{0,200}>", script) or "-i" in command.argv:
+        effect.at_least(Impact.WRITE, "awk may write files")
+
+
+def _output_flag(*flags: str) -> Handler:
+    def handler(effect: Effect, command: SimpleCommand) -> None:
+        words = sorted_words(command.argv[1:], flags)
+        if words.value(*flags):
+            effect.writes.append(words.value(*flags))
+            effect.at_least(Impact.WRITE, f"{command.program} writes {shown(words.value(*flags))}")
+
+    return handler
+
+
+def _second_operand(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("f", "s", "w", "l", "c", "g", "o", "n"))
+    if len(words.operands) > 1:
+        effect.writes.append(words.operands[1])
+        effect.at_least(Impact.WRITE, f"{command.program} writes {shown(words.operands[1])}")
+
+
+def _flagged(impact: Impact, reason: str, *flags: str) -> Handler:
+    def handler(effect: Effect, command: SimpleCommand) -> None:
+        words = sorted_words(command.argv[1:])
+        if words.has(*flags):
+            effect.at_least(impact, f"{command.program} {reason}")
+
+    return handler
+
+
+def _archive(effect: Effect, command: SimpleCommand) -> None:
+    first = command.argv[1] if len(command.argv) > 1 else ""
+    mode = first.lstrip("-") if not first.startswith("--") else first
+    words = sorted_words(command.argv[1:], ("f", "C", "T", "X", "--file", "--directory"))
+    if words.has("--to-command", "I", "--use-compress-program", "--checkpoint-action"):
+        effect.at_least(Impact.EXECUTE, "tar runs a program")
+    if ("t" in mode and "x" not in mode and "c" not in mode) or first == "--list":
+        return
+    extracting = "x" in mode or first in ("--extract", "--get")
+    target = (words.value("C", "--directory") or ".") if extracting else words.value("f", "--file")
+    if not target and len(command.argv) > 2:
+        target = command.argv[2]
+    effect.writes.append(f"{target.rstrip('/')}/**" if extracting else target)
+    effect.at_least(Impact.WRITE, f"tar writes {shown(target)}")
+    if words.has("--remove-files"):
+        effect.removes += words.operands
+        effect.at_least(Impact.DESTRUCTIVE, "tar removes what it packed")
+
+
+def _sql_client(effect: Effect, command: SimpleCommand) -> None:
+    texts = [redirect.text for redirect in command.redirects if redirect.op in ("<<", "<<<")]
+    texts += [word for word in command.argv[1:] if " " in word or word.startswith(".")]
+    if command.stdin is not None:
+        texts += list(command.stdin.argv[1:]) + [r.text for r in command.stdin.redirects if r.op in ("<<", "<<<")]
+    words = sorted_words(
+        command.argv[1:], ("h", "c", "d", "U", "e", "f", "u", "p", "P", "--host", "--command", "--execute", "--file")
+    )
+    texts += [value for value in (words.value("c", "--command"), words.value("e", "--execute")) if value]
+    host = words.value("h", "--host") or next(iter(URL_HOST.findall(" ".join(command.argv[1:]))), "")
+    host = host or next(
+        (m.group(1) for w in command.argv[1:] if (m := re.match(r"\w{2,20}://[^/@\s]{0,200}@?([\w.-]{1,253})", w))), ""
+    )
+    if host and not host.startswith("/") and host not in ("localhost", "127.0.0.1"):
+        effect.hosts.append(host)
+        effect.at_least(Impact.NETWORK, f"talks to the database on {shown(host)}")
+    if command.program in ("sqlite3", "duckdb") and words.operands:
+        effect.writes += [word for word in words.operands[:1] if any(sql.changes(text) for text in texts)]
+    if not texts or any(redirect.op == "<" for redirect in command.redirects) or words.value("f", "--file"):
+        effect.at_least(Impact.EXECUTE, f"{command.program} runs statements that are not seen here")
+    for text in dict.fromkeys(texts):
+        impact, reason = sql.worst(text) or (Impact.EXECUTE, f"{command.program} runs a statement")
+        effect.at_least(impact, reason)
+
+
+def _drop_database(effect: Effect, command: SimpleCommand) -> None:
+    effect.at_least(Impact.DESTRUCTIVE, f"{command.program} removes a database")
+
+
+def _kill(effect: Effect, command: SimpleCommand) -> None:
+    if command.argv[1:2] in (("-l",), ("-0",)):
+        return
+    effect.at_least(Impact.EXECUTE, f"{command.program} ends processes")
+
+
+MORE: Mapping[str, Handler] = {
+    "sort": _output_flag("o", "--output"),
+    "tree": _output_flag("o"),
+    "shuf": _output_flag("o", "--output"),
+    "uniq": _second_operand,
+    "xxd": _second_operand,
+    "rg": _flagged(Impact.EXECUTE, "runs a preprocessor", "--pre"),
+    "date": _flagged(Impact.DESTRUCTIVE, "sets the clock", "s", "--set"),
+    "hostname": _flagged(Impact.WRITE, "sets the name", "b", "F", "--file"),
+    "less": _output_flag("o", "O", "--log-file"),
+    "history": _flagged(Impact.WRITE, "changes the shell's history", "c", "d", "w"),
+    "bc": _flagged(Impact.READ, ""),
+    "trap": lambda effect, command: effect.scripts.extend(command.argv[1:2] if len(command.argv) > 2 else ()),
+}
+
+HANDLERS: dict[str, Handler] = {
+    "rm": _rm,
+    "rmdir": _rm,
+    "unlink": _rm,
+    "mv": _mv,
+    "rename": _writing(),
+    "find": _find,
+    "fd": _find,
+    "fdfind": _find,
+    "dd": _dd,
+    "sed": _sed,
+    "gsed": _sed,
+    "awk": _awk,
+    "gawk": _awk,
+    "mawk": _awk,
+    "nawk": _awk,
+    "tar": _archive,
+    "bsdtar": _archive,
+    "truncate": _destructive("empties or cuts a file"),
+    "shred": _destructive("overwrites files for good"),
+    "wipefs": _destructive("erases a device's signatures"),
+    "fdisk": _destructive("changes partitions"),
+    "sfdisk": _destructive("changes partitions"),
+    "sgdisk": _destructive("changes partitions"),
+    "parted": _destructive("changes partitions"),
+    "mkswap": _destructive("formats a device"),
+    "blkdiscard": _destructive("erases a device"),
+    "cryptsetup": _destructive("changes an encrypted device"),
+    "shutdown": _destructive("ends the machine"),
+    "reboot": _destructive("ends the machine"),
+    "halt": _destructive("ends the machine"),
+    "poweroff": _destructive("ends the machine"),
+    "dropdb": _drop_database,
+    "dropuser": _drop_database,
+    "kill": _kill,
+    "pkill": _kill,
+    "killall": _kill,
+}
+HANDLERS.update(
+    dict.fromkeys(
+        (
+            "touch",
+            "mkdir",
+            "tee",
+            "mkfifo",
+            "gzip",
+            "gunzip",
+            "bzip2",
+            "bunzip2",
+            "xz",
+            "unxz",
+            "zstd",
+            "dos2unix",
+            "unix2dos",
+            "split",
+            "patch",
+        ),
+        _writing(),
+    )
+)
+HANDLERS.update(
+    dict.fromkeys(
+        ("cp", "ln", "install", "zip"),
+        _writing(("t", "m", "o", "g", "S", "--target-directory", "--mode"), last_only=True),
+    )
+)
+HANDLERS.update(dict.fromkeys(("chmod", "chown", "chgrp", "setfacl", "setfattr", "chattr"), _changing_rights))
+HANDLERS.update(dict.fromkeys(("unzip", "7z", "unrar"), _writing(("d",))))
+HANDLERS.update(
+    dict.fromkeys(
+        (
+            "psql",
+            "sqlite3",
+            "mysql",
+            "mariadb",
+            "duckdb",
+            "sqlcmd",
+            "mongosh",
+            "mongo",
+            "clickhouse-client",
+            "cqlsh",
+            "redis-cli",
+        ),
+        _sql_client,
+    )
+)
+
+
+register(HANDLERS, more=MORE, families={"mkfs": _destructive("formats a device")})

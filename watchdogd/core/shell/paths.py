@@ -1,0 +1,86 @@
+"""Paths as a command names them: plain string arithmetic, no file system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+UNKNOWN = "\0"
+"""Stands in a word for a part that only running the command would tell; NUL cannot occur in a real word."""
+
+OUT_OF_SIGHT = f"{UNKNOWN}/"
+"""Prefix of a path whose directory is unknown."""
+
+
+def normal(path: str) -> str:
+    """``path`` without ``.``, doubled slashes and resolvable ``..``; absolute stays absolute, ``~`` stays ``~``."""
+    rooted = path.startswith("/")
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if parts and parts[-1] not in ("..", "~") and UNKNOWN not in parts[-1]:
+                parts.pop()
+                continue
+            if rooted and not parts:
+                continue
+        parts.append(part)
+    return ("/" if rooted else "") + "/".join(parts) or ("/" if rooted else ".")
+
+
+def joined(cwd: str, path: str) -> str:
+    """``path`` as seen from ``cwd``."""
+    if path.startswith(("/", "~", UNKNOWN)) or not cwd:
+        return normal(path)
+    return normal(f"{cwd}/{path}")
+
+
+def beneath(path: str, workspace: str) -> str:
+    """``path`` relative to ``workspace`` when it lies inside it, else ``path``; ``.`` is the workspace itself."""
+    root = normal(workspace) if workspace else ""
+    if root and path == root:
+        return "."
+    if root and root != "/" and path.startswith(root + "/"):
+        return path[len(root) + 1 :]
+    return path
+
+
+def outside(path: str, workspace: str) -> bool:
+    """Whether ``path`` (relative to ``workspace`` when inside) leads out of it; unknown parts count as inside.
+
+    The scratch places every program may use (``/tmp``, ``/dev/null`` and the standard streams) are not outside.
+    """
+    if not workspace or path.startswith(UNKNOWN):
+        return False
+    if path.startswith("/"):
+        return not path.startswith(SCRATCH) and path not in ("/tmp", "/var/tmp")  # noqa: S108 - named, not used
+    return path.startswith(("~", "../")) or path == ".."
+
+
+SCRATCH = ("/tmp/", "/var/tmp/", "/dev/null", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/dev/tty", "/dev/shm/")  # noqa: S108 - named, not used
+"""Where writing is nobody's loss."""
+
+
+def touches(path: str, protected: str, *, whole_tree: bool = False) -> bool:
+    """Whether changing ``path`` may change something at or below ``protected``.
+
+    ``whole_tree``: the call takes everything below ``path`` with it (``rm -r``, ``mv``), so that an ancestor of
+    ``protected`` counts too. A part that is unknown or a pattern matches whatever it might stand for.
+    """
+    mine, theirs = normal(path).split("/"), normal(protected).split("/")
+    if mine == ["."]:
+        return whole_tree
+    for at, part in enumerate(theirs):
+        if at >= len(mine):
+            return whole_tree
+        if mine[at] == "**" or UNKNOWN in mine[at]:
+            return True
+        if not (mine[at] == part or fnmatchcase(part, mine[at]) or fnmatchcase(mine[at], part)):
+            return False
+    return True
+
+
+def any_touched(paths: Sequence[str], protected: Sequence[str], *, whole_tree: bool = False) -> tuple[str, ...]:
+    """The members of ``protected`` that a change of ``paths`` may reach."""
+    return tuple(rule for rule in protected if any(touches(path, rule, whole_tree=whole_tree) for path in paths))

@@ -1,0 +1,476 @@
+"""Programs that reach beyond this machine: version control, transfer, packages, cloud, containers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from watchdogd.core.events import Impact
+from watchdogd.core.shell.effects import Effect, Handler, register, shown
+from watchdogd.core.shell.grammar import SimpleCommand
+from watchdogd.core.shell.options import named, sorted_words
+from watchdogd.core.shell.paths import UNKNOWN
+
+_HOST = re.compile(r"(?:\w{2,12}://)?(?:[^\s/@]{1,200}@)?(\[[0-9a-fA-F:]{2,40}\]|[A-Za-z0-9_.-]{1,253})")
+
+
+def host_of(word: str) -> str:
+    """The host a URL, ``user@host:path`` or bare host names; unknown when it is not static."""
+    if word.startswith(UNKNOWN) or f"://{UNKNOWN}" in word:
+        return UNKNOWN
+    match = _HOST.match(word)
+    if match is None:
+        return ""
+    return UNKNOWN if word[match.end() : match.end() + 1] == UNKNOWN else match.group(1).lower()
+
+
+_GIT_READS = named(
+    """
+    status log diff show blame annotate rev-parse rev-list ls-files ls-tree describe shortlog cat-file
+    name-rev reflog whatchanged version help show-ref merge-base check-ignore count-objects grep var
+    for-each-ref diff-tree range-diff cherry show-branch verify-commit
+    """
+)
+_GIT_NETWORK = frozenset(["fetch", "pull", "clone", "ls-remote", "submodule", "lfs"])
+
+
+def _git(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("C", "c", "--git-dir", "--work-tree", "--namespace"), until_operand=True)
+    if any(
+        re.match(
+            r"alias\.|core\.(?:pager|editor|sshcommand|fsmonitor|hookspath)|diff\.external|.*\.(?:textconv|cmd|clean|smudge)",
+            value,
+            re.IGNORECASE,
+        )
+        for flag, value in words.values
+        if flag == "c"
+    ):
+        effect.at_least(Impact.EXECUTE, "git is told to run a program")
+    if not words.operands:
+        return
+    verb, rest = words.operands[0], words.operands[1:]
+    flags = sorted_words(rest, ("m", "b", "B", "o", "--output", "--message"))
+    if verb == "push":
+        _git_push(effect, rest)
+    elif verb in _GIT_NETWORK:
+        effect.at_least(Impact.NETWORK, f"git {verb} talks to a remote")
+        effect.hosts += [host for word in flags.operands if ("://" in word or "@" in word) and (host := host_of(word))]
+    elif verb in _GIT_READS:
+        if flags.value("--output", "o"):
+            effect.writes.append(flags.value("--output", "o"))
+            effect.at_least(Impact.WRITE, f"git {verb} writes a file")
+        if flags.has("--ext-diff", "--textconv", "O", "--open-files-in-pager"):
+            effect.at_least(Impact.EXECUTE, "git is told to run a program")
+        if verb == "reflog" and flags.operands[:1] in (("expire",), ("delete",)):
+            effect.at_least(Impact.DESTRUCTIVE, "git forgets earlier states")
+    elif _git_lists(verb, flags.operands, flags.flags):
+        return
+    else:
+        _git_changes(effect, verb, flags.operands, flags.flags)
+
+
+def _git_lists(verb: str, operands: tuple[str, ...], flags: frozenset[str]) -> bool:
+    if verb in ("branch", "tag", "remote", "stash", "worktree", "notes", "bisect"):
+        asked = operands[:1] in ((), ("list",), ("show",), ("log",), ("get-url",))
+        listed = bool(flags & {"l", "--list", "--show-current", "-a", "-v", "-r", "-vv"})
+        return (
+            (asked or listed)
+            and not flags & {"d", "D", "--delete", "m", "M", "f"}
+            and (verb != "stash" or bool(operands))
+        )
+    return verb == "config" and bool(flags & {"--get", "--list", "l", "--get-all", "--get-regexp"})
+
+
+def _git_push(effect: Effect, rest: tuple[str, ...]) -> None:
+    words = sorted_words(rest, ("o", "--repo", "--push-option"))
+    forced = words.has("f", "--force", "--delete", "d", "--mirror", "--prune", "--force-with-lease")
+    forced = forced or any(word.startswith(("+", ":")) for word in words.operands)
+    effect.hosts += [host for word in words.operands[:1] if ("://" in word or "@" in word) and (host := host_of(word))]
+    if words.has("--dry-run", "n"):
+        effect.at_least(Impact.NETWORK, "git push, dry run")
+    elif forced:
+        effect.at_least(Impact.DESTRUCTIVE, "git push rewrites or removes what is on the remote")
+    else:
+        effect.at_least(Impact.EXTERNAL, "git push publishes commits")
+
+
+def _git_changes(effect: Effect, verb: str, operands: tuple[str, ...], flags: frozenset[str]) -> None:
+    loses = (
+        (verb == "reset" and "--hard" in flags)
+        or (verb == "clean" and bool(flags & {"f", "--force"}))
+        or (verb == "branch" and bool(flags & {"D"}))
+        or (verb == "stash" and operands[:1] in (("drop",), ("clear",)))
+        or (verb == "gc" and any(flag.startswith("--prune") for flag in flags))
+        or verb in ("filter-branch", "filter-repo", "update-ref", "prune")
+        or (verb in ("checkout", "restore", "switch") and bool(flags & {"f", "--force", "--discard-changes"}))
+        or (verb in ("checkout", "restore") and operands[:1] in ((".",), ("--",)) and "--staged" not in flags)
+    )
+    if loses:
+        effect.at_least(Impact.DESTRUCTIVE, f"git {verb} throws work away")
+    elif verb in (
+        "add",
+        "commit",
+        "init",
+        "checkout",
+        "switch",
+        "restore",
+        "merge",
+        "rebase",
+        "cherry-pick",
+        "revert",
+        "reset",
+        "clean",
+        "branch",
+        "tag",
+        "remote",
+        "stash",
+        "worktree",
+        "notes",
+        "config",
+        "apply",
+        "am",
+        "mv",
+        "rm",
+        "gc",
+        "repack",
+        "format-patch",
+        "archive",
+        "bundle",
+        "sparse-checkout",
+    ):
+        effect.at_least(Impact.WRITE, f"git {verb} changes the repository")
+        if verb == "config":
+            effect.writes.append(".git/config")
+        if verb in ("rm", "mv"):
+            effect.writes += operands
+            effect.removes += operands if verb == "rm" else operands[:-1]
+    else:
+        effect.at_least(Impact.EXECUTE, f"runs git {verb}")
+
+
+_CURL_VALUES = (
+    "o",
+    "d",
+    "F",
+    "T",
+    "X",
+    "H",
+    "u",
+    "A",
+    "b",
+    "c",
+    "e",
+    "x",
+    "m",
+    "w",
+    "K",
+    "E",
+    "D",
+    "r",
+    "C",
+    "Y",
+    "y",
+    "z",
+    "--output",
+    "--data",
+    "--data-raw",
+    "--data-binary",
+    "--data-urlencode",
+    "--form",
+    "--upload-file",
+    "--request",
+    "--header",
+    "--user",
+    "--json",
+    "--url",
+    "--proxy",
+    "--max-time",
+    "--connect-timeout",
+    "--retry",
+    "--config",
+    "--cookie",
+    "--cookie-jar",
+    "--user-agent",
+    "--referer",
+    "--write-out",
+    "--cert",
+    "--key",
+    "--cacert",
+    "--form-string",
+    "--resolve",
+)
+_CURL_SENDS = (
+    "d",
+    "F",
+    "T",
+    "--data",
+    "--data-raw",
+    "--data-binary",
+    "--data-urlencode",
+    "--form",
+    "--form-string",
+    "--upload-file",
+    "--json",
+)
+
+
+def _curl(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], _CURL_VALUES)
+    urls = [*words.operands, *(value for flag, value in words.values if flag == "--url")]
+    effect.hosts += [host for url in urls if (host := host_of(url))]
+    method = words.value("X", "--request").upper()
+    sends = words.has(*_CURL_SENDS) or method in ("POST", "PUT", "PATCH", "DELETE")
+    if sends and not (words.has("G", "--get") and not method):
+        effect.at_least(Impact.EXTERNAL, f"curl sends data to {shown(', '.join(effect.hosts)) or 'a server'}")
+    elif any(UNKNOWN in url for url in urls):
+        effect.at_least(Impact.EXTERNAL, "curl asks an address that is put together when it runs")
+    else:
+        effect.at_least(Impact.NETWORK, f"curl fetches from {shown(', '.join(effect.hosts)) or 'a server'}")
+    targets = [value for flag, value in words.values if flag in ("o", "--output") and value not in ("-", "/dev/null")]
+    if words.has("O", "--remote-name", "J"):
+        targets += [url.rstrip("/").rsplit("/", 1)[-1] for url in urls]
+    effect.writes += targets
+
+
+def _wget(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(
+        command.argv[1:],
+        (
+            "O",
+            "o",
+            "P",
+            "U",
+            "e",
+            "i",
+            "T",
+            "t",
+            "Q",
+            "--output-document",
+            "--post-data",
+            "--post-file",
+            "--method",
+            "--body-data",
+            "--body-file",
+            "--header",
+            "--directory-prefix",
+            "--user-agent",
+        ),
+    )
+    effect.hosts += [host for url in words.operands if (host := host_of(url))]
+    method = words.value("--method").upper()
+    sends = words.has("--post-data", "--post-file", "--body-data", "--body-file") or method in (
+        "POST",
+        "PUT",
+        "PATCH",
+        "DELETE",
+    )
+    verb = "sends data to" if sends else "fetches from"
+    effect.at_least(
+        Impact.EXTERNAL if sends else Impact.NETWORK, f"wget {verb} {shown(', '.join(effect.hosts)) or 'a server'}"
+    )
+    target = words.value("O", "--output-document")
+    if target not in ("-", "/dev/null"):
+        prefix = words.value("P", "--directory-prefix")
+        names = [target] if target else [url.rstrip("/").rsplit("/", 1)[-1] for url in words.operands]
+        effect.writes += [f"{prefix}/{name}" if prefix else name for name in names]
+
+
+def _ssh(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], tuple("bcDEeFIiJLlmOopQRSWw"), until_operand=True)
+    host = host_of(words.operands[0]) if words.operands else ""
+    effect.hosts += [host] if host else []
+    if len(words.operands) > 1:
+        effect.at_least(Impact.EXTERNAL, f"ssh runs a command on {shown(host)}")
+        effect.scripts.append(" ".join(words.operands[1:]))
+    else:
+        effect.at_least(Impact.NETWORK, f"ssh opens {shown(host)}")
+
+
+def _copy_remote(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], (*tuple("eFiJloPSc"), "--rsh", "--exclude", "--include", "--port"))
+    remote = [
+        re.match(r"[^/\s]{1,253}:", word) is not None or word.startswith(("rsync://", "sftp://"))
+        for word in words.operands
+    ]
+    effect.hosts += [host for word, far in zip(words.operands, remote, strict=True) if far and (host := host_of(word))]
+    if remote and remote[-1]:
+        effect.at_least(Impact.EXTERNAL, f"{command.program} copies files to {shown(', '.join(effect.hosts))}")
+        return
+    effect.writes += words.operands[-1:]
+    if any(remote):
+        effect.at_least(Impact.NETWORK, f"{command.program} copies files from {shown(', '.join(effect.hosts))}")
+    elif command.program == "rsync":
+        effect.at_least(Impact.WRITE, f"rsync writes {shown(''.join(words.operands[-1:]))}")
+    else:
+        effect.at_least(Impact.NETWORK, f"{command.program} copies files")
+    if words.has("--delete", "--delete-after", "--delete-before", "--remove-source-files"):
+        effect.trees += words.operands[-1:]
+        effect.removes += words.operands[-1:]
+        effect.at_least(Impact.DESTRUCTIVE, "rsync deletes what the source does not have")
+
+
+def _plain(impact: Impact, reason: str, *, operand_hosts: bool = False) -> Handler:
+    def handler(effect: Effect, command: SimpleCommand) -> None:
+        effect.at_least(impact, f"{command.program} {reason}")
+        if operand_hosts:
+            words = sorted_words(command.argv[1:], ("p", "s", "w", "c", "t", "i", "W", "l", "x", "e"))
+            effect.hosts += [host for word in words.operands[:1] if (host := host_of(word.lstrip("@")))]
+            if any(UNKNOWN in word for word in words.operands):
+                effect.at_least(Impact.EXTERNAL, f"{command.program} names something only known when it runs")
+
+    return handler
+
+
+_VERBS: Mapping[str, tuple[frozenset[str], frozenset[str], frozenset[str]]] = {
+    name: (frozenset(reads.split()), frozenset(fetches.split()), frozenset(publishes.split()))
+    for name, reads, fetches, publishes in (
+        ("pip", "list show freeze check --version help config debug", "install download wheel index", ""),
+        ("pipx", "list", "install upgrade run inject", ""),
+        ("conda", "list info env", "install create update search", ""),
+        (
+            "npm",
+            "ls list view outdated --version -v help root prefix",
+            "install i ci add update exec audit",
+            "publish unpublish deprecate",
+        ),
+        ("yarn", "list info why --version", "install add upgrade dlx", "publish"),
+        ("pnpm", "ls list why --version", "install i add update dlx", "publish"),
+        ("cargo", "tree metadata --version search", "install add update fetch", "publish yank"),
+        ("gem", "list --version", "install update fetch", "push yank"),
+        ("go", "version env list doc vet", "get install mod", ""),
+        ("apt", "list show search policy --version", "install update upgrade download full-upgrade", ""),
+        ("apt-get", "--version", "install update upgrade download dist-upgrade", ""),
+        ("apt-cache", "search show policy depends rdepends", "", ""),
+        ("yum", "list info search", "install update", ""),
+        ("dnf", "list info search", "install update upgrade", ""),
+        ("apk", "info list", "add update upgrade fetch", ""),
+        ("brew", "list info search --version", "install upgrade update fetch", ""),
+        (
+            "docker",
+            "ps images logs inspect version info stats top diff history --version port",
+            "pull build login search",
+            "push",
+        ),
+        (
+            "podman",
+            "ps images logs inspect version info stats top diff history --version",
+            "pull build login search",
+            "push",
+        ),
+        ("twine", "check --version", "", "upload"),
+        ("gh", "--version", "api auth repo search status", "pr issue release gist workflow"),
+        ("systemctl", "status list-units list-unit-files is-active is-enabled show cat list-timers", "", ""),
+        ("service", "--status-all", "", ""),
+        ("journalctl", "", "", ""),
+        ("crontab", "-l", "", ""),
+    )
+}
+_REMOVES = named(
+    """
+    remove uninstall purge autoremove rm rmi prune clean delete destroy terminate drop down
+    """
+)
+
+
+def _verbs(effect: Effect, command: SimpleCommand) -> None:
+    reads, fetches, publishes = _VERBS[command.program.rstrip("3")]
+    words = [word for word in command.argv[1:] if not word.startswith("-") or word in reads]
+    verb = words[0] if words else ""
+    second = words[1] if len(words) > 1 else ""
+    if verb in reads and not (verb == "config" and second == "set"):
+        return
+    if verb in publishes:
+        effect.at_least(Impact.EXTERNAL, f"{command.program} {verb} publishes")
+    elif verb in fetches:
+        effect.at_least(Impact.NETWORK, f"{command.program} {verb} fetches from the network")
+    elif command.program in ("docker", "podman") and (verb in _REMOVES or second in _REMOVES):
+        effect.at_least(Impact.DESTRUCTIVE, f"{command.program} {verb} {second} removes".replace("  ", " "))
+    else:
+        effect.at_least(Impact.EXECUTE, f"runs {command.program} {verb}".rstrip())
+
+
+_CLOUD_DESTROYS = re.compile(
+    r"(?:^|[-:])(?:delete|destroy|terminate|remove|rm|rb|drop|purge|uninstall|deregister|revoke|wipe|drain|force-unlock)(?:$|[-:])"
+)
+_CLOUD_READS = re.compile(
+    r"(?:^|[-:])(?:get|describe|list|ls|show|plan|version|validate|fmt|output|logs|top|explain|status|history|diff|template|lint|search|whoami|help)(?:$|[-:])"
+)
+
+
+def _cloud(effect: Effect, command: SimpleCommand) -> None:
+    words = [word.lower() for word in command.argv[1:] if not word.startswith("-")]
+    name = f"{command.program} {' '.join(words[:3])}".rstrip()
+    local = command.program in ("terraform", "tofu") and words[:1] in (["fmt"], ["validate"], ["version"])
+    if any(_CLOUD_DESTROYS.search(word) for word in words[:4]) or (
+        words[:1] == ["apply"] and "-destroy" in command.argv
+    ):
+        effect.at_least(Impact.DESTRUCTIVE, f"{shown(name)} removes something elsewhere")
+    elif local:
+        effect.at_least(Impact.READ if words != ["fmt"] else Impact.WRITE)
+    elif any(_CLOUD_READS.search(word) for word in words[:3]):
+        effect.at_least(Impact.NETWORK, f"{shown(name)} asks a service")
+    else:
+        effect.at_least(Impact.EXTERNAL, f"{shown(name)} changes something elsewhere")
+
+
+register(dict.fromkeys(_VERBS, _verbs))
+register({"pip3": _verbs})
+register(
+    dict.fromkeys(
+        (
+            "aws",
+            "gcloud",
+            "az",
+            "kubectl",
+            "oc",
+            "helm",
+            "terraform",
+            "tofu",
+            "pulumi",
+            "gsutil",
+            "doctl",
+            "heroku",
+            "flyctl",
+            "vercel",
+            "netlify",
+            "s3cmd",
+            "rclone",
+            "ansible",
+            "ansible-playbook",
+        ),
+        _cloud,
+    )
+)
+register(
+    dict.fromkeys(
+        (
+            "mail",
+            "mailx",
+            "sendmail",
+            "mutt",
+            "msmtp",
+            "swaks",
+            "ssmtp",
+            "nc",
+            "ncat",
+            "netcat",
+            "socat",
+            "telnet",
+            "ftp",
+            "tftp",
+            "lftp",
+        ),
+        _plain(Impact.EXTERNAL, "sends data away", operand_hosts=True),
+    )
+)
+register(
+    dict.fromkeys(
+        ("dig", "nslookup", "host", "ping", "ping6", "traceroute", "whois", "nmap", "mtr", "arp-scan"),
+        _plain(Impact.NETWORK, "asks the network", operand_hosts=True),
+    )
+)
+register(dict.fromkeys(("mosquitto_pub", "kafkacat", "kcat"), _plain(Impact.EXTERNAL, "publishes a message")))
+register(dict.fromkeys(("npx", "pnpx", "bunx", "uvx"), _plain(Impact.NETWORK, "fetches and runs a package")))
+register(dict.fromkeys(("git",), _git))
+register({"curl": _curl, "wget": _wget, "aria2c": _wget, "http": _curl, "https": _curl, "ssh": _ssh, "autossh": _ssh})
+register(dict.fromkeys(("scp", "rsync", "sftp"), _copy_remote))

@@ -1,0 +1,251 @@
+"""Programs that run other programs: wrappers, shells, interpreters, and what their texts name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from watchdogd.core.events import Impact
+from watchdogd.core.shell import sql
+from watchdogd.core.shell.effects import Effect, handed, register, shown
+from watchdogd.core.shell.grammar import SimpleCommand
+from watchdogd.core.shell.options import URL_HOST, Words, named, sorted_words
+from watchdogd.core.shell.paths import UNKNOWN
+
+WRAPPERS: Mapping[str, tuple[str, ...]] = {
+    "sudo": ("u", "g", "p", "h", "C", "D", "R", "T", "r", "t", "U", "--user", "--group", "--chdir", "--host"),
+    "doas": ("u", "C"),
+    "env": ("u", "C", "S", "--unset", "--chdir", "--split-string"),
+    "nohup": (),
+    "nice": ("n", "--adjustment"),
+    "ionice": ("c", "n", "p"),
+    "time": ("f", "o"),
+    "timeout": ("k", "s", "--kill-after", "--signal"),
+    "stdbuf": ("i", "o", "e"),
+    "command": (),
+    "builtin": (),
+    "exec": ("a",),
+    "setsid": (),
+    "chrt": (),
+    "taskset": (),
+    "unbuffer": (),
+    "strace": ("o", "e", "p", "s"),
+    "ltrace": ("o", "e"),
+    "watch": ("n", "d", "--interval"),
+    "xargs": ("I", "n", "P", "L", "d", "a", "s", "E", "--max-args", "--max-procs", "--delimiter", "--arg-file"),
+    "parallel": ("j", "--jobs", "a"),
+    "flock": ("w", "E", "--timeout"),
+    "chroot": ("--userspec",),
+    "unshare": (),
+    "nsenter": ("t", "--target"),
+    "pkexec": ("--user",),
+    "su": ("c", "s", "--command", "--shell"),
+    "runuser": ("u", "c", "--command"),
+    "busybox": (),
+    "uv": (),
+    "poetry": (),
+    "pipenv": (),
+    "caffeinate": (),
+}
+"""Programs that run the command in their operands, and their options that take a value."""
+
+_LEADING_OPERANDS = {"timeout": 1, "flock": 1, "chroot": 1, "taskset": 1, "su": 1}
+SHELLS = frozenset(["sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "mksh"])
+INTERPRETERS = named(
+    """
+    python python2 python3 pypy pypy3 perl ruby node nodejs deno bun php lua Rscript osascript tclsh
+    """
+)
+
+
+def _wrapper(effect: Effect, command: SimpleCommand) -> None:
+    program = command.program
+    words = sorted_words(command.argv[1:], WRAPPERS[program], until_operand=True)
+    operands = list(words.operands)
+    if program in ("sudo", "doas", "pkexec", "su"):
+        effect.at_least(Impact.EXECUTE, f"with the rights of another user ({program})")
+    if program in ("su", "runuser", "flock") and words.value("c", "--command"):
+        effect.scripts.append(words.value("c", "--command"))
+    if program == "env":
+        while operands and "=" in operands[0]:
+            operands.pop(0)
+        if words.value("S", "--split-string"):
+            operands = words.value("S", "--split-string").split() + operands
+    if program in ("uv", "poetry", "pipenv"):
+        _run_tool(effect, command, operands)
+        return
+    _run(effect, command, operands, words)
+
+
+def _run(effect: Effect, command: SimpleCommand, operands: list[str], words: Words) -> None:
+    """Hands ``operands`` on as a command."""
+    program = command.program
+    del operands[: _LEADING_OPERANDS.get(program, 0)]
+    while program in ("sudo", "doas") and operands and "=" in operands[0]:
+        operands.pop(0)
+    if program in ("command", "exec", "builtin") and words.has("v", "V"):
+        return
+    if program == "watch" and len(operands) == 1:
+        effect.scripts.append(operands[0])
+    elif operands:
+        if program in ("xargs", "parallel"):
+            operands = _with_input(operands, words, command)
+        effect.inner.append(handed(command, operands, stdin=program not in ("xargs", "parallel")))
+    elif program not in ("env", "command", "exec", "builtin", "time"):
+        effect.at_least(Impact.EXECUTE, f"{program} without a command that can be seen")
+
+
+def _with_input(operands: list[str], words: Words, command: SimpleCommand) -> list[str]:
+    """The operands of ``xargs`` with what is piped in: a tree for ``find``, words for ``echo``, else unknown."""
+    source = command.stdin
+    given = [UNKNOWN]
+    if source is not None and source.program == "find":
+        roots = [word for word in source.argv[1:2] if not word.startswith("-")] or ["."]
+        given = [f"{root.rstrip('/')}/**" for root in roots]
+    elif source is not None and source.program in ("echo", "printf", "ls"):
+        given = [word for word in source.argv[1:] if not word.startswith("-")] or [UNKNOWN]
+    mark = words.value("I") or ("{}" if any("{}" in word for word in operands) else "")
+    if mark:
+        return [part.replace(mark, item) for part in operands for item in (given if mark in part else [part])]
+    return operands + given
+
+
+def _run_tool(effect: Effect, command: SimpleCommand, operands: list[str]) -> None:
+    if operands[:1] == ["run"] and len(operands) > 1:
+        effect.inner.append(handed(command, operands[1:]))
+    elif operands[:1] and operands[0] in ("add", "install", "sync", "lock", "update", "pip", "tool", "publish", "self"):
+        external = operands[0] == "publish"
+        effect.at_least(
+            Impact.EXTERNAL if external else Impact.NETWORK,
+            f"{command.program} {'publishes a package' if external else 'fetches packages'}",
+        )
+    else:
+        effect.at_least(Impact.EXECUTE, f"runs {command.program}")
+
+
+def _shell(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("o", "O", "--rcfile", "--init-file"), until_operand=True)
+    effect.at_least(Impact.EXECUTE, f"runs {command.program}")
+    if "c" in words.flags and words.operands:
+        effect.scripts.append(words.operands[0])
+    elif words.operands and words.operands[0] != "-":
+        effect.reasons.append(f"the script {shown(words.operands[0])} is not looked into")
+    else:
+        _read_script(effect, command)
+
+
+def _read_script(effect: Effect, command: SimpleCommand) -> None:
+    """A shell that reads its commands from standard input."""
+    texts = [redirect.text for redirect in command.redirects if redirect.op in ("<<", "<<<")]
+    source = command.stdin
+    if source is not None and source.program in ("echo", "printf"):
+        texts.append(" ".join(word for word in source.argv[1:] if not word.startswith("-")))
+    elif source is not None and source.program == "cat":
+        texts += [redirect.text for redirect in source.redirects if redirect.op in ("<<", "<<<")]
+    if texts:
+        effect.scripts += texts
+    else:
+        effect.reasons.append("a shell runs what is piped into it")
+
+
+def _eval(effect: Effect, command: SimpleCommand) -> None:
+    text = " ".join(command.argv[1:])
+    effect.at_least(Impact.EXECUTE, "eval runs text as a command" + (" that is not static" if UNKNOWN in text else ""))
+    effect.scripts.append(text)
+
+
+def _source(effect: Effect, command: SimpleCommand) -> None:
+    effect.at_least(Impact.EXECUTE, f"runs the script {shown(command.argv[1]) if len(command.argv) > 1 else ''}")
+
+
+_CODE_CALL = re.compile(r"(?:os\.system|os\.popen|subprocess\.\w{1,20}|execSync|exec|system|popen|shell_exec)\(\s{0,4}")
+_CODE_STRING = re.compile(r"[rbf]?(['\"])((?:[^'\"\\]|\\.){1,2000})\1")
+_CODE_REMOVES = re.compile(
+    r"(?:shutil\.rmtree|os\.(?:remove|unlink|rmdir|removedirs)|fs\.(?:rm|unlink|rmdir)(?:Sync)?|File\.delete|"
+    r"FileUtils\.rm_rf?|unlink)\(?\s{0,4}(?:[rbf]?['\"]([^'\"\n]{1,300})['\"])?|\.(?:unlink|rmdir)\("
+)
+_CODE_TREE = ("rmtree", "rm_rf", "removedirs", "recursive: true", "recursive:true")
+_CODE_NET = (
+    "requests.",
+    "urllib",
+    "httpx",
+    "http.client",
+    "socket.",
+    "fetch(",
+    "axios",
+    "Net::HTTP",
+    "LWP::",
+    "smtplib",
+    "ftplib",
+    "paramiko",
+)
+_CODE_SENDS = (
+    "requests.post",
+    "requests.put",
+    ".post(",
+    "smtplib",
+    "sendmail",
+    "socket.connect",
+    ".connect((",
+    "method: 'POST'",
+    'method: "POST"',
+)
+_CODE_OPEN = re.compile(
+    r"open\(\s{0,4}[rbf]?(['\"])([^'\"\n]{1,300})\1\s{0,4},\s{0,4}(?:mode\s{0,2}=\s{0,2})?['\"][rb]{0,2}[wax]"
+)
+
+
+def _interpreter(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("c", "e", "E", "m", "W", "X", "r", "--eval", "-p"), until_operand=True)
+    effect.at_least(Impact.EXECUTE, f"runs {command.program}")
+    if words.flags <= {"--version", "-V", "V", "-v", "v", "--help", "-h", "h"} and words.flags and not words.operands:
+        effect.impact = Impact.READ
+        return
+    if words.value("m"):
+        effect.inner.append(handed(command, [words.value("m"), *words.operands]))
+        return
+    code = [words.value("c", "e", "E", "r", "--eval")]
+    if not any(code) and not words.operands:
+        code = [redirect.text for redirect in command.redirects if redirect.op in ("<<", "<<<")]
+        if command.stdin is not None:
+            code += [r.text for r in command.stdin.redirects if r.op == "<<"] + list(command.stdin.argv[1:])
+    for text in code:
+        code_effect(effect, text[:20_000])
+
+
+def code_effect(effect: Effect, code: str) -> None:
+    """What a program text handed to an interpreter names: removals, writes, network, commands. Only a hint."""
+    for match in _CODE_REMOVES.finditer(code):
+        path = match.group(1) or UNKNOWN
+        effect.removes.append(path)
+        effect.writes.append(path)
+        if any(word in code for word in _CODE_TREE):
+            effect.trees.append(path)
+            effect.at_least(Impact.DESTRUCTIVE, f"the code removes {shown(path)} with everything below")
+        else:
+            effect.reasons.append(f"the code removes {shown(path)}")
+    for match in _CODE_OPEN.finditer(code):
+        effect.writes.append(match.group(2))
+        effect.reasons.append(f"the code writes {shown(match.group(2))}")
+    for match in _CODE_CALL.finditer(code):
+        string = _CODE_STRING.match(code, match.end())
+        rest = code[match.end() : match.end() + 400]
+        if string is not None:
+            effect.scripts.append(string.group(2))
+        elif rest.startswith("["):
+            argv = [found.group(2) for found in _CODE_STRING.finditer(rest.split("]", 1)[0])]
+            if argv:
+                effect.inner.append(SimpleCommand(argv=tuple(argv), via=("code",)))
+    if any(word in code for word in _CODE_NET):
+        sends = any(word in code for word in _CODE_SENDS)
+        effect.at_least(Impact.EXTERNAL if sends else Impact.NETWORK, "the code talks to the network")
+        effect.hosts += URL_HOST.findall(code)
+    drops = sql.worst(code) if sql.mentions(code) else None
+    if drops is not None:
+        effect.at_least(drops[0] if drops[0] is Impact.DESTRUCTIVE else Impact.EXECUTE, drops[1])
+
+
+register(dict.fromkeys(WRAPPERS, _wrapper))
+register(dict.fromkeys(SHELLS, _shell))
+register(dict.fromkeys(INTERPRETERS, _interpreter), families={"interpreter": _interpreter})
+register({"eval": _eval, "source": _source, ".": _source})
