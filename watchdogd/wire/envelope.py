@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from watchdogd.core.chain import Row
 from watchdogd.core.errors import WireError
 from watchdogd.core.escalation import Escalation
 from watchdogd.core.events import Body, Event
@@ -20,7 +21,7 @@ MAX_BYTES = 256 * 1024
 MAJOR = "v1"
 TYPE_PREFIX = "watchdogd"
 COMMANDS = frozenset(
-    {"pause", "resume", "nudge", "rollback", "approve", "deny", "ack", "stop", "run", "level", "label", "reload"}
+    {"pause", "resume", "nudge", "rollback", "approve", "deny", "ack", "stop", "run", "level", "label"}
 )
 
 
@@ -71,12 +72,25 @@ def event_of(data: Any, digest: str) -> Event:  # noqa: ANN401 - JSON data
         raise WireError("schema", f"not an event: {why!r}") from None
 
 
+def recorded_event(row: Row) -> Event:
+    """The event of a worker's row. Raises: WireError."""
+    return event_of(json.loads(row.body), row.digest)
+
+
 def kind_of(message: Message, route: Route) -> str:
     """The CloudEvents type: ``watchdogd.event.tool_started.v1``."""
     name = route.template.replace("/{}", "").replace("/", ".")
     if isinstance(message.payload, Event):
         name = f"{name}.{message.payload.body.kind}"
     return f"{TYPE_PREFIX}.{name}.{MAJOR}"
+
+
+def stamped(message: Message) -> Message:
+    """``message`` with the expiry of its route, unless it has one of its own."""
+    expiry_s = route_of(message.payload).expiry_s
+    if message.expires is not None or expiry_s is None:
+        return message
+    return replace(message, expires=message.at + expiry_s)
 
 
 def encode(topics: Topics, message: Message) -> tuple[str, bytes, Route]:
@@ -173,6 +187,25 @@ def decode(topics: Topics, topic: str, raw: bytes) -> Message:
         request = codec.load(Request, envelope)
         return Message(payload=request, headline="", at=0, source=user, user=user, expires=request.expires)
     return _from_envelope(envelope, route, user)
+
+
+def opened(topics: Topics, topic: str, raw: bytes) -> tuple[Message | None, WireError | None]:
+    """The message in ``raw``, or why it is none; both None when an escalation was closed. Never raises."""
+    try:
+        return (None, None) if _closes(topics, topic, raw) else (decode(topics, topic, raw), None)
+    except WireError as problem:
+        return None, problem
+    except Exception as bug:  # noqa: BLE001 - one payload, however odd, must not end the stream; it is recorded
+        return None, WireError("undecodable", f"{type(bug).__name__}: {str(bug)[:200]}")
+
+
+def _closes(topics: Topics, topic: str, raw: bytes) -> bool:
+    """Whether this is the empty payload that closes an escalation. Raises: WireError, on any other empty payload."""
+    if raw:
+        return False
+    if topics.find(topic)[0].payload is not Escalation:
+        raise WireError("empty", "an empty payload")
+    return True
 
 
 def _from_envelope(envelope: dict[str, Any], route: Route, user: str) -> Message:

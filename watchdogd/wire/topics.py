@@ -28,6 +28,18 @@ BASE = "watchdogd/v1"
 
 OPERATOR = "operator"
 """Stands for any person's account in the tables below."""
+VIEWER = "viewer"
+"""The account that may look at everything but requests and their answers, and write nothing."""
+RESERVED = frozenset({*Role, OPERATOR, VIEWER})
+"""Names no person's account can have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grants:
+    """What one account may do at the broker, as topic filters."""
+
+    read: tuple[str, ...]
+    write: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +57,14 @@ class Route:
     retain: bool = False
     expiry_s: float | None = None
     """MQTT 5 message expiry and the ``expires`` attribute (seconds)."""
+
+
+def matches(pattern: str, topic: str) -> bool:
+    """Whether the MQTT filter ``pattern`` (``+`` for one part, ``#`` for the rest) covers ``topic``."""
+    wanted, have = pattern.split("/"), topic.split("/")
+    if wanted[-1] == "#":
+        return len(have) >= len(wanted) - 1 and all(w in ("+", h) for w, h in zip(wanted[:-1], have, strict=False))
+    return len(wanted) == len(have) and all(w in ("+", h) for w, h in zip(wanted, have, strict=True))
 
 
 W, O, S = Role.WORKER, Role.OVERSEER, Role.SUPERVISOR  # noqa: E741 - the three columns of the table
@@ -223,6 +243,27 @@ class Topics:
         if user and route.payload in (Request, Response):
             return route.template.format(user, "+")
         return route.template.replace("{}", "+")
+
+    def filters_of(self, payload: type) -> tuple[str, ...]:
+        """The filters that cover every topic of ``payload``."""
+        return tuple(f"{self.root}/{self._filter(route, '')}" for route in ROUTES if route.payload is payload)
+
+    def grants(self, principal: Role | str) -> Grants:
+        """What the account ``principal`` (a role, ``viewer`` or a person's name) may read and write, in full.
+
+        The overseer may write to requests for one reason: to clear a retained copy that must not be there.
+        """
+        if principal in tuple(Role):
+            role = Role(principal)
+            extra = (f"{self.root}/control/request/+",) if role is Role.OVERSEER else ()
+            return Grants(read=tuple(one for one, _ in self.filters(role)), write=(*self.writable(role), *extra))
+        if principal == VIEWER:
+            open_to_all = tuple(f"{self.root}/{self._filter(r, '')}" for r in ROUTES if "control/" not in r.template)
+            return Grants(read=open_to_all, write=())
+        return Grants(
+            read=tuple(one for one, _ in self.filters(OPERATOR, user=principal)),
+            write=self.writable(OPERATOR, user=principal),
+        )
 
     def writable(self, writer: Role | str, *, user: str = "") -> tuple[str, ...]:
         """The filters ``writer`` may publish to: explicit lines for the broker's ACL."""
