@@ -43,8 +43,6 @@ class Timing:
     fast_beat_s: float = 0.1
     """Shortest time between two beats while a call waits for the overseer to process it."""
     holding_beat_s: float = 1
-    go_back_age_s: float = 1
-    """A refusal to a beat younger than this (or to the newest) makes the worker resend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,8 +53,14 @@ class WorkerState:
     """Remembered beats, oldest first: nonce and boot time of sending (seconds)."""
     unanswered: int = 0
     """Beats since the last answer."""
+    unanswered_since: float = 0.0
+    """Sending time of the first of them (CLOCK_BOOTTIME, seconds)."""
+    resent_after: str = ""
+    """Newest nonce when rows were last put on the wire again; older refusals say nothing about those rows."""
     lease: Lease | None = None
     launching: bool = False
+    launch_until: float = 0.0
+    """While ``launching``: the deadline its launcher was given (CLOCK_BOOTTIME, seconds)."""
     running: bool = False
     policy: str = ""
     mode: Mode = Mode.ENFORCE
@@ -86,7 +92,11 @@ class OrderStep(Enum):
 
 def connected(state: WorkerState) -> WorkerState:
     """W2: a new connection; rows above ``known`` go out again."""
-    return replace(state, connected=True, sent=state.known, unanswered=0)
+    return replace(state, connected=True, sent=state.known, unanswered=0, resent_after=_newest(state))
+
+
+def _newest(state: WorkerState) -> str:
+    return state.nonces[-1][0] if state.nonces else ""
 
 
 def disconnected(state: WorkerState) -> WorkerState:
@@ -115,12 +125,19 @@ def beat(state: WorkerState, now: float, nonce: str) -> tuple[WorkerState, Beat]
     """W3: asks for a lease; remembers when."""
     nonces = (*state.nonces, (nonce, now))[-state.timing.nonce_memory :]
     asking = Beat(boot=state.boot, nonce=nonce, head_seq=state.sent, applied_n=state.last_n, ack=ack(state))
-    return replace(state, nonces=nonces, unanswered=state.unanswered + 1), asking
+    since = state.unanswered_since if state.unanswered else now
+    return replace(state, nonces=nonces, unanswered=state.unanswered + 1, unanswered_since=since), asking
 
 
 def needs_new_connection(state: WorkerState) -> bool:
-    """Two unanswered beats: the link may be half open."""
-    return state.unanswered > 2  # the one just sent is not unanswered yet
+    """Two beats, ``beat_s`` apart, were not answered: the link may be half open.
+
+    Beats that follow each other faster (holding, waiting) count by their time, not their number: else a worker whose
+    round trip is longer than two of them would break every connection before its first answer.
+    """
+    if state.unanswered <= 2:  # the one just sent is not unanswered yet
+        return False
+    return state.nonces[-1][1] - state.unanswered_since >= 2 * state.timing.beat_s
 
 
 def answered(state: WorkerState, now: float, answer: Answer) -> tuple[WorkerState, Heard]:
@@ -133,10 +150,12 @@ def answered(state: WorkerState, now: float, answer: Answer) -> tuple[WorkerStat
     if (answer.epoch, answer.lrev) < state.control.pair:
         return state, Heard(accepted=False, why="older state")
     control = Control(epoch=answer.epoch, lrev=answer.lrev, latches=answer.latches)
+    known = max(state.known, answer.stored_seq)
     state = replace(
         state,
         control=control,
-        known=max(state.known, answer.stored_seq),
+        known=known,
+        sent=max(state.sent, min(known, state.head)),
         unanswered=0,
         policy=answer.policy,
         mode=answer.mode,
@@ -145,17 +164,22 @@ def answered(state: WorkerState, now: float, answer: Answer) -> tuple[WorkerStat
     went_back = False
     if answer.grant:
         until = sent_at + answer.ttl_s
-        if state.lease is None or until >= state.lease.until:
+        if now < until and (state.lease is None or until >= state.lease.until):
             state = replace(state, lease=Lease(until=until, epoch=answer.epoch, nonce=answer.nonce))
-        state = replace(state, refusal="")
+        state = replace(state, refusal="" if now < until else "the answer came after its lease had ended")
     else:
-        newest = state.nonces[-1][0] == answer.nonce
         state = replace(state, lease=None, refusal=answer.reason)
-        if answer.stored_seq < state.sent and (newest or now - sent_at < state.timing.go_back_age_s):
-            state = replace(state, sent=answer.stored_seq, known=answer.stored_seq)
+        if answer.stored_seq < state.sent and _tells_of_loss(state, answer.nonce):
+            state = replace(state, sent=answer.stored_seq, known=answer.stored_seq, resent_after=_newest(state))
             went_back = True
     sync = control if control != state.durable else None
     return state, Heard(accepted=True, sync=sync, went_back=went_back)
+
+
+def _tells_of_loss(state: WorkerState, nonce: str) -> bool:
+    """Whether the beat left after rows were last sent again: once per round trip, however long that is."""
+    names = [name for name, _ in state.nonces]
+    return state.resent_after not in names or names.index(nonce) > names.index(state.resent_after)
 
 
 def synced(state: WorkerState, control: Control) -> WorkerState:
@@ -168,9 +192,7 @@ def ack(state: WorkerState) -> Ack | None:
     if state.launching or state.durable != state.control or state.control.epoch == 0:
         return None
     nonce = state.lease.nonce if state.lease is not None else ""
-    return Ack(
-        boot=state.boot, epoch=state.control.epoch, lrev=state.control.lrev, nonce=nonce, running=state.running
-    )
+    return Ack(boot=state.boot, epoch=state.control.epoch, lrev=state.control.lrev, nonce=nonce, running=state.running)
 
 
 def order_step(state: WorkerState, order: Order) -> OrderStep:
@@ -244,8 +266,18 @@ def second_look(state: WorkerState, now: float) -> Wait | None:
 
 
 def launch_began(state: WorkerState) -> WorkerState:
-    """A tool is being spawned; acknowledgements wait."""
-    return replace(state, launching=True, running=True)
+    """A tool is being spawned under the present lease; acknowledgements wait."""
+    until = state.lease.until if state.lease is not None else 0.0
+    return replace(state, launching=True, launch_until=until, running=True)
+
+
+def launch_dead(state: WorkerState, now: float) -> bool:
+    """Whether a launch under way can only abort: its launcher is to be killed, it may be frozen and never say so.
+
+    Tools thaw only after an acknowledgement and acknowledgements wait for the launcher: without this a freeze that
+    hits a launcher holds for ever.
+    """
+    return state.launching and state.mode is Mode.ENFORCE and now >= state.launch_until
 
 
 def launch_over(state: WorkerState) -> WorkerState:
@@ -258,10 +290,20 @@ def call_over(state: WorkerState) -> WorkerState:
     return replace(state, launching=False, running=False)
 
 
-def next_beat_in(state: WorkerState, *, waiting: bool) -> float:
-    """Seconds until the next beat is due."""
+def next_beat_in(state: WorkerState, now: float | None = None, *, waiting: bool) -> float:
+    """Seconds until the next beat is due.
+
+    A waiting worker beats fast, but slower with every beat that was not answered yet: else a long round trip would
+    push nonces out of memory before their answers come.
+
+    Args:
+        state: the worker's protocol state.
+        now: CLOCK_BOOTTIME (seconds); tells that a lease has ended.
+        waiting: a call waits for the overseer to process it.
+    """
     if waiting:
-        return state.timing.fast_beat_s
-    if state.lease is None:
+        backed_off = state.timing.fast_beat_s * 2.0 ** min(max(state.unanswered - 1, 0), 16)
+        return min(backed_off, state.timing.holding_beat_s)
+    if state.lease is None or (now is not None and now >= state.lease.until):
         return state.timing.holding_beat_s
     return state.timing.beat_s

@@ -1,0 +1,1 @@
+"""A seeded discrete-event model of the lease protocol that drives the very state machines of ``core.lease``."""
