@@ -20,6 +20,10 @@ LOCAL_OPERATOR = "operator"
 """The account of the CLI on this machine; may ask for everything unless the configuration says otherwise."""
 
 
+ACCOUNTS = ("supervisor", "worker", "overseer", "viewer")
+"""Broker accounts that are no person's."""
+
+
 class Part(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False):
     """A table of the configuration."""
 
@@ -43,6 +47,8 @@ def _inside(text: str) -> str:
     parts = text.split("/")
     if not text or text.startswith("/") or "\0" in text or ".." in parts:
         raise ValueError(f"must be a path below the workspace, without .. and no leading /, not {text!r}")
+    if re.search(r"[*?\[]", text):
+        raise ValueError(f"must name a file or directory, no pattern: the sandbox mounts it read-only, not {text!r}")
     clean = "/".join(part for part in parts if part not in ("", "."))
     if not clean:
         raise ValueError("names the whole workspace: use level observe when nothing in it may change")
@@ -73,6 +79,12 @@ def _broker_url(text: str) -> str:
 def _base_url(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", text):
         raise ValueError("must be http:// or https:// and a host, without an account")
+    return text
+
+
+def _prefix(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,48}", text):
+        raise ValueError(f"must be up to 48 of A-Z a-z 0-9 _ -, not {text!r}")
     return text
 
 
@@ -116,14 +128,14 @@ class BrokerSettings(Part):
     """First part of every topic."""
     ca_file: Path | None = None
     """Certificate authority the broker's certificate is checked against (PEM); unset: the system's."""
-    cert_file: Path | None = None
-    """Our own certificate, for brokers that ask for one (PEM)."""
-    key_file: Path | None = None
-    """The key of ``cert_file`` (PEM)."""
+    role_prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    """Put before the account names supervisor, worker and overseer, for a broker that serves several agents."""
+    protocol: Literal["5", "3.1.1"] = "5"
+    """MQTT version a broker of your own speaks."""
     keepalive_s: Annotated[int, Field(ge=5, le=60)] = 15
     """MQTT keepalive (seconds); a half-open link is noticed after two of them."""
-    connect_timeout_s: Seconds = 10
-    """No connection within this time is no broker (seconds)."""
+    deadline_s: Seconds = 10
+    """The broker takes a connection or a message within this time, or counts as gone (seconds)."""
     operators: Mapping[Segment, tuple[Scope, ...]] = Field(
         default_factory=lambda: {LOCAL_OPERATOR: tuple(sorted(ALL_SCOPES))}
     )
@@ -147,14 +159,6 @@ class WorkerSettings(Part):
     """Longest reply (tokens)."""
     deadline_s: Seconds = 600
     """One attempt to get a reply must be over by then (seconds); nothing the provider asks for extends it."""
-    attempts: Annotated[int, Field(ge=1, le=100)] = 8
-    """Attempts in a row before the run gives up on the provider."""
-    retry_at_most_s: Seconds = 300
-    """Longest wait between two attempts, whatever retry-after says (seconds)."""
-    context_tokens: Tokens = 150_000
-    """Input size from which old tool results are cleared from the conversation (tokens)."""
-    context_keep_results: Annotated[int, Field(ge=1)] = 8
-    """The newest tool results that are never cleared."""
 
 
 class JudgeSettings(Part):
@@ -193,8 +197,10 @@ class Mission(Part):
     """Regular expressions over commands that never run, with or without approval."""
     done_when: str = ""
     """A shell command run in the workspace; exit status 0 means done. Empty: the model's word counts."""
-    done_timeout_s: Seconds = 300
+    done_timeout_s: Seconds = 120
     """``done_when`` must answer by then (seconds); else it counts as not done."""
+    done_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """How often the model may say it is done while ``done_when`` disagrees."""
     trigger: Annotated[str, AfterValidator(_trigger)] = "request"
     """``start``, ``request``, ``cron MINUTE HOUR DAY MONTH WEEKDAY`` (local time) or ``interval SECONDS``."""
     budget_usd: Dollars | None = None
@@ -203,14 +209,10 @@ class Mission(Part):
     """Tokens one run may use, input and output (tokens). One of the two budgets must be set."""
     deadline_s: Seconds | None = None
     """The run is stopped after this (seconds); unset: budgets and ``max_steps`` bound it."""
-    max_steps: Annotated[int, Field(ge=1)] = 500
+    max_steps: Annotated[int, Field(ge=1)] = 1_000
     """Model turns in one run."""
-    attempts: Annotated[int, Field(ge=1, le=20)] = 1
-    """Runs in a row for one trigger, as long as ``done_when`` fails."""
     hosts: tuple[Host, ...] = ()
     """Network hosts this mission needs, as globs; listed for the gate, and any other is news to the overseer."""
-    workspace: Path | None = None
-    """Another workspace than the agent's."""
 
     @property
     def starts(self) -> Trigger:
@@ -243,8 +245,6 @@ class Limits(Part):
 
     disk_floor_bytes: Bytes = 256 * 1024**2
     """With less free space than this below the state directory the worker holds (bytes)."""
-    retention_days: Annotated[float, Field(ge=1)] = 90
-    """Records and objects of finished runs are kept this long (days)."""
 
 
 class Notify(Part):
@@ -298,7 +298,3 @@ class Settings(Part):
     def mission(self, name: str) -> Mission | None:
         """The mission of that name."""
         return next((one for one in self.missions if one.name == name), None)
-
-    def workspace_of(self, mission: Mission) -> Path:
-        """Where ``mission`` works."""
-        return mission.workspace or self.agent.workspace

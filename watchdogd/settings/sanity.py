@@ -13,7 +13,7 @@ from watchdogd.core.lease.messages import Level
 from watchdogd.core.policy import Judging, Policy, Questions
 from watchdogd.settings import roots
 from watchdogd.settings.complaints import Complaint
-from watchdogd.settings.model import Settings
+from watchdogd.settings.model import ACCOUNTS, BrokerSettings, Settings
 from watchdogd.settings.positions import KeyPath
 
 
@@ -32,8 +32,6 @@ def _missions(settings: Settings, prices: Prices) -> Iterator[Complaint]:
             yield (*at, "budget_usd"), "no budget, no start: set budget_usd or budget_tokens"
         if mission.budget_usd is not None and prices.of(settings.worker.model) is None:
             yield (*at, "budget_usd"), f"{_unpriced(settings.worker.model)} or set budget_tokens instead"
-        if mission.attempts > 1 and not mission.done_when:
-            yield (*at, "attempts"), "more than one attempt needs done_when: nothing says that the first one failed"
 
 
 def _judge(settings: Settings, prices: Prices) -> Iterator[Complaint]:
@@ -60,16 +58,17 @@ def _models(settings: Settings) -> Iterator[Complaint]:
 
 def _broker(settings: Settings) -> Iterator[Complaint]:
     broker = settings.broker
-    for key in ("ca_file", "cert_file", "key_file"):
-        path: Path | None = getattr(broker, key)
-        if path is None:
-            continue
-        if not path.is_file():
-            yield ("broker", key), f"no such file: {path}"
-        if not broker.url.startswith("mqtts://"):
-            yield ("broker", key), "has no effect without an mqtts:// URL"
-    if (broker.cert_file is None) != (broker.key_file is None):
-        yield ("broker", "cert_file" if broker.cert_file else "key_file"), "cert_file and key_file belong together"
+    if broker.ca_file is not None and not broker.ca_file.is_file():
+        yield ("broker", "ca_file"), f"no such file: {broker.ca_file}"
+    if broker.ca_file is not None and not broker.url.startswith("mqtts://"):
+        yield ("broker", "ca_file"), "has no effect without an mqtts:// URL"
+    if broker.url == "auto":
+        for key in ("role_prefix", "protocol"):
+            if getattr(broker, key) != BrokerSettings.model_fields[key].default:
+                yield ("broker", key), 'has no effect with url "auto": that broker is ours alone'
+    for name in broker.operators:
+        if name in ACCOUNTS:
+            yield ("broker", "operators", name), "is an account of watchdogd itself, not of a person"
 
 
 def _timing(settings: Settings) -> Iterator[Complaint]:
@@ -145,13 +144,8 @@ def _thresholds(group: object, at: KeyPath) -> Iterator[Complaint]:
 
 def _roots(settings: Settings, env: Mapping[str, str], loaded: tuple[Path, ...]) -> Iterator[Complaint]:
     homes = roots.homes(env)
-    places: list[tuple[KeyPath, Path]] = [(("agent", "workspace"), settings.agent.workspace)]
-    places += [
-        (("missions", one.name, "workspace"), one.workspace) for one in settings.missions if one.workspace is not None
-    ]
-    for at, workspace in places:
-        for text in roots.faults(workspace, settings.agent.state_dir, homes=homes, loaded=loaded):
-            yield at, text
+    for text in roots.faults(settings.agent.workspace, settings.agent.state_dir, homes=homes, loaded=loaded):
+        yield ("agent", "workspace"), text
     if settings.agent.state_dir.exists() and not settings.agent.state_dir.is_dir():
         yield ("agent", "state_dir"), f"{settings.agent.state_dir} is no directory"
 
@@ -191,6 +185,9 @@ def remarks(settings: Settings) -> Iterator[Complaint]:
     for mission in settings.missions:
         if not mission.done_when:
             yield ("missions", mission.name, "done_when"), "not set: the model's word that it is done counts"
+        for index, path in enumerate(mission.protect):
+            if settings.agent.workspace.is_dir() and not (settings.agent.workspace / path).exists():
+                yield ("missions", mission.name, "protect", index), f"{path} does not exist in the workspace"
     if settings.policy.level is Level.AUTONOMOUS and not settings.policy.denials:
         yield ("policy", "level"), "autonomous without a single hard denial"
     url = settings.broker.url
@@ -198,6 +195,3 @@ def remarks(settings: Settings) -> Iterator[Complaint]:
         yield ("broker", "url"), "not this machine and not encrypted: use mqtts://"
     for text in roots.remarks(settings.agent.workspace, settings.agent.state_dir):
         yield ("agent", "workspace"), text
-    for name in settings.broker.operators:
-        if name in ("worker", "overseer", "supervisor"):
-            yield ("broker", "operators", name), "is the account of a role, not of a person"

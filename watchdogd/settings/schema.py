@@ -30,7 +30,7 @@ _CORE: tuple[type, ...] = (
 )
 
 
-def _field_docs(kind: type) -> Mapping[str, str]:
+def field_docs(kind: type) -> Mapping[str, str]:
     """The docstring under each field of the class ``kind``."""
     body = cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]).body
     docs: dict[str, str] = {}
@@ -57,7 +57,7 @@ def file_schema() -> Schema:
     definitions = _table(whole["$defs"])
     for kind in _CORE:
         fields = _table(_table(definitions.get(kind.__name__)).get("properties"))
-        for name, text in _field_docs(kind).items():
+        for name, text in field_docs(kind).items():
             _table(fields.get(name))["description"] = text
     mission = _table(definitions["Mission"])
     _table(mission["properties"]).pop("name")

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from watchdogd.core.errors import ConfigError, Problem
 from watchdogd.settings.layers import PREFIX
-from watchdogd.settings.model import Settings
+from watchdogd.settings.model import ACCOUNTS, Settings
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """Where systemd's LoadCredential= puts files for this unit alone."""
@@ -86,7 +86,7 @@ def read(settings: Settings, env: Mapping[str, str]) -> Secrets:
     if settings.judge.enabled and settings.judge.provider == "anthropic":
         judge = found("judge_api_key", ANTHROPIC)
     passwords: dict[str, SecretStr] = {}
-    for account in ("supervisor", "worker", "overseer", *settings.broker.operators):
+    for account in (*ACCOUNTS, *settings.broker.operators):
         if (password := found(f"broker_password_{account}")) is not None:
             passwords[account] = password
     return Secrets(worker_api_key=worker, judge_api_key=judge, broker_passwords=passwords, sources=sources)

@@ -1,0 +1,57 @@
+"""What the gate holds a mission's calls against; the worker and ``check --explain`` use the same."""
+
+from __future__ import annotations
+
+from watchdogd.core.access import Bounds, Denial
+from watchdogd.core.lifecycle import Mission as Job
+from watchdogd.settings.model import Mission, Settings
+
+
+def bounds(settings: Settings, mission: Mission | None, *, preview_available: bool = False) -> Bounds:
+    """The policy's denials and the mission's, and what is listed.
+
+    Args:
+        settings: the configuration in force; its policy is the version in force.
+        mission: whose calls are weighed; None = no mission, the policy alone.
+        preview_available: writes and commands can run in a throw-away copy.
+    """
+    own: tuple[Denial, ...] = ()
+    hosts = (*settings.policy.listed_hosts, *settings.tools.hosts)
+    if mission is not None:
+        source = f"mission {mission.name}"
+        own = (
+            *(
+                Denial(kind="path", pattern=path, reason=f"{path} is protected", source=source)
+                for path in mission.protect
+            ),
+            *(
+                Denial(kind="command", pattern=pattern, reason=f"matches {pattern}", source=source)
+                for pattern in mission.deny_commands
+            ),
+        )
+        hosts += mission.hosts
+    return Bounds(
+        denials=(*settings.policy.denials, *own),
+        listed_hosts=tuple(dict.fromkeys(hosts)),
+        listed_actions=settings.policy.listed_actions,
+        preview_available=preview_available,
+    )
+
+
+def job(mission: Mission) -> Job:
+    """``mission`` as the worker carries it out."""
+    return Job(
+        name=mission.name,
+        goal=mission.goal,
+        rules=mission.rules,
+        protect=mission.protect,
+        deny_commands=mission.deny_commands,
+        hosts=mission.hosts,
+        done_when=mission.done_when,
+        done_timeout_s=mission.done_timeout_s,
+        done_attempts=mission.done_attempts,
+        budget_usd=mission.budget_usd,
+        budget_tokens=mission.budget_tokens,
+        deadline_s=mission.deadline_s,
+        max_steps=mission.max_steps,
+    )
