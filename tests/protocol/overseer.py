@@ -61,6 +61,8 @@ class Overseer(Peer):
         self.folded = 0
         self.orders: deque[str] = deque()
         """Asked for, not yet on disk."""
+        self.synced_lrev = 0
+        self.proven: list[core.Unproven] = []
         self.state = core.OverseerState(epoch=0, started_at=0.0, timing=timing)
         self.up = False
 
@@ -87,7 +89,7 @@ class Overseer(Peer):
                 orders[one[1]] = one[2]
             elif one[0] == "acked":
                 acked = max(acked, one[1])
-        self.folded = stored
+        self.folded, self.synced_lrev = stored, lrev
         self.state = core.OverseerState(
             epoch=epoch,
             started_at=now,
@@ -246,8 +248,12 @@ class Overseer(Peer):
         self._report_lease()
 
     def _report_held(self, held: tuple[core.Unproven, ...]) -> None:
-        if held and not self._fenced():
-            for one in held:
+        """A latch that the worker accepted before it was on disk here could still be lost: ``held`` waits for it."""
+        self.proven += held
+        on_disk = [one for one in self.proven if one.lrev <= self.synced_lrev]
+        if on_disk and not self._fenced():
+            self.proven = [one for one in self.proven if one.lrev > self.synced_lrev]
+            for one in on_disk:
                 self.truth.pause_held(one.name, one.name in self.desk.wanted)
 
     def _report_lease(self) -> None:
@@ -285,12 +291,16 @@ class Overseer(Peer):
             return
         latch = Latch(name=name, by="operator", reason="drill", since=self.world.wall)
         self.state = core.latched(self.state, self.world.boot, latch)
-        self._write(self._latched, (name,), "latches", self.state.lrev, self.state.latches, self.state.level)
+        self._write(
+            self._latched, (name, self.state.lrev), "latches", self.state.lrev, self.state.latches, self.state.level
+        )
         self._push()
 
-    def _latched(self, name: str) -> None:
+    def _latched(self, name: str, lrev: int) -> None:
         if not self._fenced():
+            self.synced_lrev = max(self.synced_lrev, lrev)
             self.truth.pause_latched(name, name in self.desk.wanted)
+            self._report_held(())
 
     def _push(self) -> None:
         if self.alive:

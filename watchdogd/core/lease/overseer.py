@@ -153,7 +153,11 @@ def pushed(state: OverseerState, now: float) -> tuple[OverseerState, Answer | No
 
 
 def latched(state: OverseerState, now: float, latch: Latch) -> OverseerState:
-    """O4: with ``latch``; a second pause of the same name changes nothing but is proven anew."""
+    """O4: with ``latch``; a second pause of the same name changes nothing but is proven anew.
+
+    The caller writes the latches and reports ``latched`` before it reports ``held``: a latch that the worker accepted
+    but that never reached this disk is gone after a power loss.
+    """
     if any(one.name == latch.name for one in state.latches):
         return replace(state, unproven=(*state.unproven, Unproven(name=latch.name, lrev=state.lrev, at=now)))
     lrev = state.lrev + 1
@@ -207,7 +211,11 @@ def lease_report(state: OverseerState, now: float) -> float | None:
 
 
 def ordered(state: OverseerState, now: float, run: str, body: OrderBody) -> tuple[OverseerState, Order]:
-    """O6: the next order; its number and body go to disk in one transaction before it is sent."""
+    """O6: the next order; its number and body go to disk in one transaction before it is sent.
+
+    The caller adopts the new state only once that transaction is on disk: what stands in ``pending`` is sent again,
+    and a number that was sent must not be given to another order after a power loss.
+    """
     order = Order(epoch=state.epoch, n=state.last_n + 1, run=run, body=body)
     waiting = Pending(order=order, issued_at=now, sent_at=now)
     return replace(state, last_n=order.n, pending=(*state.pending, waiting)), order
