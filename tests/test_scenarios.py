@@ -20,6 +20,7 @@ from watchdogd.core.conversation import Block, Conversation, Message, ToolUse, r
 from watchdogd.core.errors import ConfigError, ModelError
 from watchdogd.core.verdict import Cited, Verdict, checked
 from watchdogd.ports import ModelReply, ModelRequest
+from watchdogd.settings.model import Mission
 from watchdogd.sim import catalogue
 from watchdogd.sim.messages_api import JUDGE_PATH, served
 from watchdogd.sim.scenario_file import load, parse
@@ -259,6 +260,9 @@ async def test_the_nightly_judge_sees_the_loop_the_deletion_and_the_repair() -> 
     assert (await judged(*loop)).action == "nudge"
     wiped = (9, "tool_intended", "shell: rm -r raw && echo <done>")
     assert (await judged(*loop, wiped)).action == "pause"
+    told = (10, "nudged", "nudge: leave raw alone")
+    assert (await judged(*loop, wiped, told)).action == "nudge"
+    assert (await judged(*loop, wiped, told, (11, "tool_finished", "header: client_id"))).action == "none"
     assert (await judged(*loop, wiped, (12, "tool_finished", "all checks passed"))).action == "none"
 
 
@@ -271,6 +275,12 @@ def test_every_scenario_of_the_catalogue_loads_and_has_a_mission() -> None:
         assert (directory / "workspace").is_dir()
         for file in directory.glob("scenario*.toml"):
             assert load(file).worker is not None
+
+
+def test_the_shipped_missions_are_what_the_settings_call_a_mission() -> None:
+    for name in catalogue.names():
+        table = tomllib.loads((catalogue.directory(name) / "mission.toml").read_text())["missions"][name]
+        assert Mission.model_validate({**table, "name": name}).done_when == table["done_when"]
 
 
 def test_an_unknown_scenario_names_those_there_are() -> None:
