@@ -9,16 +9,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import IntEnum
+from zlib import crc32
 
-from watchdogd.core.detect.keys import answer_key
 from watchdogd.core.events import Text
 
 SAMPLE_CHARS = 1_600
-"""Head and tail kept of an answer (each half of it); longer texts also compare by the key of the whole."""
+"""Head and tail kept of an answer, half each."""
+CHUNK_CHARS, MOST_CHUNKS = 256, 64
+"""What lies between head and tail is remembered as checksums of pieces of this size, at most so many."""
 MOST_TOKENS = 400
 """Tokens of a sample that are compared."""
 MOST_VARYING = 8
 """Token positions that may change before two answers count as different."""
+MOST_MOVED = 4
+"""Tokens by which two answers of unequal length may differ, in one place."""
 
 _TOKEN = re.compile(r"[^\s,;(){}\[\]\"'=<>|\\]+")
 _CLOCK = re.compile(r"\D{0,3}\d{1,4}[-:/.]\d{1,2}[-:/.]\d{1,4}\D?.{0,24}|\D{0,2}\d{1,2}:\d{2}\D{0,3}")
@@ -26,6 +30,7 @@ _DECIMAL = re.compile(r"[^\d.]{0,2}(\d{1,15}\.\d{1,12})([^\d]{0,4})")
 _INTEGER = re.compile(r"[^\d]{0,3}(\d{1,18})([^\d]{0,4})")
 _BOUNDED = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(?:%|/\d{1,12}%?)")
 _EPOCH = re.compile(r"1\d{9}(?:\d{3}|\d{6}|\d{9})?(?:\.\d{1,9})?")
+_DIGITS = re.compile(r"\d+")
 
 
 class Change(IntEnum):
@@ -73,43 +78,51 @@ class Answers:
     whole: int
     """Key of the last answer's whole text."""
     sample: str
+    chunks: tuple[int, ...]
     identity: int
     """Key of the first of the answers that say the same; stays while they do."""
+    number: int
+    """Number of the finished call that gave the last answer."""
     same: int = 1
     """Answers in a row that say the same."""
     change: Change = Change.NEW
-    at: int = 0
-    """Number of the finished call that gave the last answer."""
+    at: float | None = None
+    """When the last answer came (Unix time)."""
     varying: dict[int, Varying] = field(default_factory=dict)
 
 
-def sample_of(text: Text) -> str:
-    """The part of ``text`` that is kept for comparing."""
-    head, half = text.head, SAMPLE_CHARS // 2
-    if len(head) + len(text.tail) <= SAMPLE_CHARS:
-        return f"{head}\n{text.tail}" if text.tail else head
-    return f"{head[:half]}\n{(text.tail or head)[-half:]}"
+def sample_of(text: Text) -> tuple[str, tuple[int, ...]]:
+    """The part of ``text`` that is kept as it is, and checksums of what lies between."""
+    head, tail, half = text.head, text.tail, SAMPLE_CHARS // 2
+    if len(head) + len(tail) <= SAMPLE_CHARS:
+        return (f"{head}\n{tail}" if tail else head), ()
+    end = len(head) if tail else len(head) - half
+    middle = head[half : min(end, half + CHUNK_CHARS * MOST_CHUNKS)]
+    raw = middle.encode("utf-32-le", "surrogatepass")
+    size = 4 * CHUNK_CHARS
+    chunks = tuple(crc32(raw[at : at + size]) for at in range(0, len(raw), size))
+    return f"{head[:half]}\n{(tail or head)[-half:]}", chunks
 
 
-def first_answer(text: Text, at: int) -> Answers:
+def first_answer(text: Text, whole: int, number: int, at: float | None) -> Answers:
     """The memory after a call's first answer."""
-    whole = answer_key(text)
-    return Answers(whole=whole, sample=sample_of(text), identity=whole, at=at)
+    sample, chunks = sample_of(text)
+    return Answers(whole=whole, sample=sample, chunks=chunks, identity=whole, number=number, at=at)
 
 
-def next_answer(seen: Answers, text: Text, at: int, *, quiet: bool) -> Change:
+def next_answer(seen: Answers, text: Text, whole: int, *, quiet: bool) -> Change:
     """Takes the next answer of the same call into ``seen`` and says how it differs from the one before.
 
-    ``quiet`` says that nothing new was done since the last answer; only then can a changed small number be a stamp.
+    ``whole`` is its key. ``quiet`` says that nothing new was done since the last answer; only then can a changed small
+    number be a stamp.
     """
-    whole, seen.at = answer_key(text), at
     if whole == seen.whole:
         seen.same += 1
-        seen.change = _verdict(seen) if seen.varying else Change.EQUAL
+        seen.change = _verdict(seen.varying) if seen.varying else Change.EQUAL
         return seen.change
-    sample = sample_of(text)
-    change = _compared(seen, sample, quiet=quiet)
-    seen.whole, seen.sample = whole, sample
+    sample, chunks = sample_of(text)
+    change = _compared(seen, sample, chunks, quiet=quiet)
+    seen.whole, seen.sample, seen.chunks = whole, sample, chunks
     if change is Change.DIFFERENT:
         seen.identity, seen.same, seen.varying = whole, 1, {}
     else:
@@ -118,17 +131,31 @@ def next_answer(seen: Answers, text: Text, at: int, *, quiet: bool) -> Change:
     return change
 
 
-def _compared(seen: Answers, sample: str, *, quiet: bool) -> Change:
+def tokens_of(sample: str) -> list[str]:
+    """The words of ``sample``, punctuation apart."""
+    return _TOKEN.findall(sample)[:MOST_TOKENS]
+
+
+def _compared(seen: Answers, sample: str, chunks: tuple[int, ...], *, quiet: bool) -> Change:
     if abs(len(sample) - len(seen.sample)) > 40 + len(sample) // 10:
         return Change.DIFFERENT
-    old, new = _TOKEN.findall(seen.sample)[:MOST_TOKENS], _TOKEN.findall(sample)[:MOST_TOKENS]
+    if chunks != seen.chunks and not (quiet and _nearly(chunks, seen.chunks)):
+        return Change.DIFFERENT
+    old, new = tokens_of(seen.sample), tokens_of(sample)
     pairs = _pairs(old, new)
     if pairs is None:
         return Change.DIFFERENT
     for place, (before, now) in pairs.items():
         if not _taken(seen, place, before, now, new, quiet=quiet):
             return Change.DIFFERENT
-    return _verdict(seen)
+    return _verdict(seen.varying)
+
+
+def _nearly(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether at most two pieces changed, of many."""
+    if len(one) != len(other) or len(one) < 2:
+        return False
+    return sum(a != b for a, b in zip(one, other, strict=True)) <= min(2, len(one) // 2)
 
 
 def _pairs(old: list[str], new: list[str]) -> dict[int, tuple[str, str]] | None:
@@ -138,15 +165,26 @@ def _pairs(old: list[str], new: list[str]) -> dict[int, tuple[str, str]] | None:
         if len(places) > MOST_VARYING or 2 * len(places) > len(new) + 1:
             return None
         return {place: (old[place], new[place]) for place in places}
-    return None
+    start, shorter = 0, min(len(old), len(new))
+    while start < shorter and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    was, now = old[start : len(old) - end], new[start : len(new) - end]
+    if not was or not now or max(len(was), len(now)) > MOST_MOVED or 2 * len(now) > len(new) + 1:
+        return None
+    return {start: (" ".join(was), " ".join(now))}
 
 
 def _taken(seen: Answers, place: int, before: str, now: str, tokens: list[str], *, quiet: bool) -> bool:
     """Whether the change at ``place`` may be a stamp or progress; it is noted then."""
     kind, was, value = _kind(before, now)
+    one = seen.varying.get(place)
+    if kind is Kind.WORD and one is not None and one.kind is Kind.STAMP and len(before) == len(now):
+        kind = Kind.STAMP  # an id that happens to look like a word this time
     if kind is Kind.WORD or (kind is Kind.NUMBER and not quiet):
         return False
-    one = seen.varying.get(place)
     if one is None:
         if len(seen.varying) >= MOST_VARYING:
             return False
@@ -174,26 +212,52 @@ def _kind(before: str, now: str) -> tuple[Kind, float, float]:
     for shape in (_DECIMAL, _INTEGER):
         if (a := shape.fullmatch(one)) and (b := shape.fullmatch(other)):
             return Kind.NUMBER, float(a[1]), float(b[1])
-    if any(one.isdigit() for one in before) and any(one.isdigit() for one in now):
-        return Kind.STAMP, 0.0, 0.0
-    return Kind.WORD, 0.0, 0.0
+    if (a := _DIGITS.search(one)) and (b := _DIGITS.search(other)):
+        return _numbered(one, other, a, b)
+    return (Kind.STAMP if _drawn(one, other) else Kind.WORD), 0.0, 0.0
+
+
+def _numbered(one: str, other: str, a: re.Match[str], b: re.Match[str]) -> tuple[Kind, float, float]:
+    """A word with digits in it: a numbered thing when only one short number changes, else an id."""
+    same_words = one[: a.start()] == other[: b.start()] and one[a.end() :] == other[b.end() :]
+    if same_words and len(a[0]) < 6 and len(b[0]) < 6:
+        return Kind.NUMBER, float(a[0]), float(b[0])
+    return Kind.STAMP, 0.0, 0.0
+
+
+def _drawn(one: str, other: str) -> bool:
+    """Whether both words look drawn by lot, or one does and the other is as long."""
+    first, second = _random(one), _random(other)
+    return first and second if len(one) != len(other) else first or second
+
+
+def _random(word: str) -> bool:
+    """Whether ``word`` looks drawn by lot: letters and digits mixed, capitals inside, hardly a vowel in a long run."""
+    if len(word) < 6 or not word.isalnum():
+        return False
+    if not word.isalpha():
+        return not word.isdecimal()
+    inner = word[1:]
+    if not inner.islower() and not word.isupper() and sum(one.isupper() for one in inner) >= 2:
+        return True
+    return sum(one in "aeiouyAEIOUY" for one in word) * 6 < len(word)
 
 
 def _digits(token: str) -> float:
-    return float("".join(one for one in token[:40] if one in "0123456789") or 0)
+    return float("".join(_DIGITS.findall(token[:40])) or 0)
 
 
 def _near_bound(tokens: list[str], place: int, value: float) -> bool:
     """Whether another plain number follows within two tokens that ``value`` can climb to ("3 of 7")."""
     for token in tokens[place + 1 : place + 3]:
-        if token.isdecimal() and len(token) < 13 and float(token) >= value > 0:
+        if token.isascii() and token.isdecimal() and len(token) < 13 and float(token) >= value > 0:
             return True
     return False
 
 
-def _verdict(seen: Answers) -> Change:
+def _verdict(varying: dict[int, Varying]) -> Change:
     verdict = Change.STAMP
-    for one in seen.varying.values():
+    for one in varying.values():
         verdict = max(verdict, _going(one))
     return verdict
 
@@ -204,11 +268,11 @@ def _going(one: Varying) -> Change:
     if one.kind is Kind.STAMP:
         return Change.PROGRESS if one.downs >= 2 and one.ups == 0 else Change.STAMP
     if one.kind is Kind.BOUNDED or one.bounded:
-        return Change.PROGRESS
+        return Change.PROGRESS if not (one.ups and one.downs >= 2) else Change.STAMP
     if one.ups and one.downs:
         return Change.STAMP
     if one.ups and one.first >= 1_000 and one.last <= one.first * (1 + 0.05 * one.ups):
         return Change.STAMP
-    if one.steps == moved and moved >= 4:
+    if one.steps == moved and moved >= 3:
         return Change.STAMP
     return Change.UNDECIDED if moved < 4 else Change.PROGRESS

@@ -8,13 +8,21 @@ from dataclasses import asdict, dataclass, field
 from typing import TypeAlias, cast
 
 from watchdogd.core.detect import snapshot
+from watchdogd.core.detect.blind import BlindLoop
 from watchdogd.core.detect.calls import KINDS as CALL_KINDS
 from watchdogd.core.detect.calls import Call, CallRule, CallState, finished
+from watchdogd.core.detect.cycles import Cycle
 from watchdogd.core.detect.detector import NONE, Detector
 from watchdogd.core.detect.error_rate import ErrorRate
+from watchdogd.core.detect.monologue import Monologue
 from watchdogd.core.detect.outage import Outage
 from watchdogd.core.detect.repeats import IdenticalCall
+from watchdogd.core.detect.replays import Replay, Restart
+from watchdogd.core.detect.rereads import Rereads
+from watchdogd.core.detect.revisits import Revisits
+from watchdogd.core.detect.same_error import SameError
 from watchdogd.core.detect.spend import Spend
+from watchdogd.core.detect.stagnation import Stagnation
 from watchdogd.core.detect.stall import Stall
 from watchdogd.core.detect.thresholds import Cost, Errors, Progress, Recall
 from watchdogd.core.events import Event
@@ -186,8 +194,20 @@ class Bank:
 def bank(thresholds: Thresholds | None = None) -> Bank:
     """Every detector there is, under ``thresholds``."""
     limits = thresholds or Thresholds()
-    plain = (Spend(limits.cost), Stall(limits.progress))
-    rules = (IdenticalCall(limits.progress), ErrorRate(limits.errors), Outage(limits.errors))
+    progress, errors, recall = limits.progress, limits.errors, limits.recall
+    plain = (Monologue(progress), BlindLoop(progress), Stall(progress), Spend(limits.cost))
+    rules = (
+        IdenticalCall(progress),
+        Cycle(progress),
+        Revisits(progress),
+        Replay(progress),
+        Stagnation(progress),
+        ErrorRate(errors),
+        SameError(errors),
+        Outage(errors),
+        Rereads(recall),
+        Restart(recall),
+    )
     return Bank(cast("Sequence[Plain]", plain), cast("Sequence[Rule]", rules), asdict(limits))
 
 

@@ -7,17 +7,24 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from watchdogd.core.detect.answers import Answers, Change, first_answer, next_answer
-from watchdogd.core.detect.failures import Fault, fault_of
-from watchdogd.core.detect.keys import call_key, leaves
-from watchdogd.core.events import Event, ToolFinished, ToolIntended, UserSaid
+from watchdogd.core.detect.failures import Fault, Habit, fault_of
+from watchdogd.core.detect.keys import answer_key, call_key, leaves
+from watchdogd.core.detect.manners import Effect, asks_to_wait, effect_of, unfinished
+from watchdogd.core.events import Event, Text, ToolFinished, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding
 
 MOST_OPEN = 128
 """Calls intended and not finished that are remembered."""
 MOST_CALLS = 96
 """Distinct calls whose last answer is remembered."""
+MOST_TOOLS = 64
+"""Tools whose habits are remembered."""
+WAIT_GAP_S = 20.0
+"""Seconds between equal calls from which they are polling on purpose, unless the whole run is that slow (3x its usual
+pace); a model turn takes 2 to 15 s."""
 
 S = TypeVar("S")
+_SAME = frozenset({Change.EQUAL, Change.STAMP})
 
 
 @dataclass(slots=True)
@@ -33,6 +40,8 @@ class Call:
     """Equal for equal calls."""
     answer: int
     """Equal for answers of the same call that say the same."""
+    whole: int
+    """Key of this answer, character by character."""
     change: Change
     same: int
     """Answers in a row of this call that say the same, this one included."""
@@ -45,8 +54,21 @@ class Call:
     """Text leaves of the arguments, shortened."""
     at: float | None
     took_s: float | None
-    answered: bool = True
-    """False where the recording has no results at all."""
+    effect: Effect
+    waits: bool
+    """A repetition that waits for something outside on purpose."""
+    text: Text
+    """The answer itself; not to be kept."""
+
+    @property
+    def symbol(self) -> int:
+        """One number for call and answer; never equal while the answers are going somewhere."""
+        return (self.key ^ (self.answer * 3)) if self.change is not Change.PROGRESS else -self.number
+
+    @property
+    def stale(self) -> bool:
+        """Whether it was made before and said the same then."""
+        return self.change in _SAME
 
 
 @dataclass(slots=True)
@@ -57,6 +79,7 @@ class Intent:
     tool: str
     key: int
     words: tuple[str, ...]
+    effect: Effect
     at: float | None
 
 
@@ -70,8 +93,10 @@ class CallState:
     newest: int = 0
     """Number of the last call that was new, or answered something new."""
     turn: int = 0
-    finished: bool = False
-    """Whether any result was ever seen."""
+    habits: OrderedDict[str, Habit] = field(default_factory=OrderedDict)
+    pace_s: float = 0.0
+    """How long the agent usually takes from a result to its next call (seconds, 0 = not known)."""
+    last_at: float | None = None
 
 
 class CallRule(Protocol[S]):
@@ -101,10 +126,7 @@ KINDS = frozenset({"tool_intended", "tool_finished", "user_said"})
 
 
 def finished(state: CallState, event: Event) -> Call | None:
-    """Takes ``event`` into ``state``; the call that it finished, if it did.
-
-    In a recording without any results a call counts as finished, unanswered, when it is intended.
-    """
+    """Takes ``event`` into ``state``; the call that it finished, if it did."""
     body = event.body
     if isinstance(body, ToolIntended):
         intent = Intent(
@@ -112,55 +134,41 @@ def finished(state: CallState, event: Event) -> Call | None:
             body.tool,
             call_key(body.tool, body.args),
             tuple(one[:200] for one in leaves(body.args, 8)),
+            effect_of(body.tool, body.impact),
             event.at,
         )
+        _paced(state, event.at)
         if len(state.open) >= MOST_OPEN:
             del state.open[next(iter(state.open))]
         state.open[body.call or f"seq {event.seq}"] = intent
-        return None if state.finished else _unanswered(state, event, intent)
+        return None
     if isinstance(body, ToolFinished):
-        state.finished = True
         return _answered(state, event, body)
     if isinstance(body, UserSaid):
         state.turn += 1
     return None
 
 
-def _unanswered(state: CallState, event: Event, intent: Intent) -> Call:
-    state.number += 1
-    return Call(
-        number=state.number,
-        seq=event.seq,
-        intended_seq=event.seq,
-        tool=intent.tool,
-        key=intent.key,
-        answer=0,
-        change=Change.EQUAL,
-        same=1,
-        fault=Fault.NONE,
-        turn=state.turn,
-        size=0,
-        words=intent.words,
-        at=event.at,
-        took_s=None,
-        answered=False,
-    )
-
-
 def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
-    intent = state.open.pop(done.call, None) or Intent(event.seq, done.tool, call_key(done.tool, {}), (), event.at)
+    intent = state.open.pop(done.call, None)
+    if intent is None:
+        intent = Intent(event.seq, done.tool, call_key(done.tool, {}), (), effect_of(done.tool, None), event.at)
     state.number += 1
-    seen = state.answers.get(intent.key)
+    seen, whole, waits = state.answers.get(intent.key), answer_key(done.result), False
     if seen is None:
-        seen = state.answers[intent.key] = first_answer(done.result, state.number)
+        seen = state.answers[intent.key] = first_answer(done.result, whole, state.number, event.at)
         change, state.newest = Change.NEW, state.number
         if len(state.answers) > MOST_CALLS:
             state.answers.popitem(last=False)
     else:
-        change = next_answer(seen, done.result, state.number, quiet=state.newest <= seen.at)
+        change = next_answer(seen, done.result, whole, quiet=state.newest <= seen.number)
         state.answers.move_to_end(intent.key)
         if change is Change.DIFFERENT:
             state.newest = state.number
+        else:
+            waits = _waits(state, intent, seen, done.result)
+        seen.number, seen.at = state.number, event.at
+    state.last_at = event.at
     took_s = done.duration_s
     if took_s is None and event.at is not None and intent.at is not None:
         took_s = event.at - intent.at
@@ -171,12 +179,40 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
         tool=intent.tool,
         key=intent.key,
         answer=seen.identity,
+        whole=whole,
         change=change,
         same=seen.same,
-        fault=fault_of(done),
+        fault=_fault(state, done),
         turn=state.turn,
         size=max(done.result.length, len(done.result.head)),
         words=intent.words,
         at=event.at,
         took_s=took_s,
+        effect=intent.effect,
+        waits=waits,
+        text=done.result,
     )
+
+
+def _paced(state: CallState, at: float | None) -> None:
+    if at is not None and state.last_at is not None and 0 <= at - state.last_at < WAIT_GAP_S:
+        gap_s = at - state.last_at
+        state.pace_s = gap_s if state.pace_s == 0 else 0.9 * state.pace_s + 0.1 * gap_s
+
+
+def _waits(state: CallState, intent: Intent, seen: Answers, answer: Text) -> bool:
+    if intent.at is not None and seen.at is not None and intent.at - seen.at >= max(WAIT_GAP_S, 3 * state.pace_s):
+        return True
+    return asks_to_wait(intent.tool, intent.words) or unfinished(intent.tool, intent.words, answer.head)
+
+
+def _fault(state: CallState, done: ToolFinished) -> Fault:
+    habit = state.habits.get(done.tool)
+    if habit is None:
+        habit = state.habits[done.tool] = Habit()
+        if len(state.habits) > MOST_TOOLS:
+            state.habits.popitem(last=False)
+    fault = fault_of(done, habit)
+    if fault is Fault.NONE:
+        habit.take(done.result.head[:8].lstrip())
+    return fault

@@ -45,6 +45,19 @@ class Detector(Protocol[S]):
 NONE: tuple[Finding, ...] = ()
 """Nothing was seen."""
 
+
+def level(count: float, warn: float, crit: float) -> Severity:
+    """The severity of ``count`` between two thresholds."""
+    return Severity.CRIT if count >= crit else Severity.WARN if count >= warn else Severity.OK
+
+
+def graded(count: float, warn: float, crit: float) -> float:
+    """Risk that is 0.5 at ``warn``, 0.9 at ``crit``, below and beyond in proportion."""
+    if count < warn:
+        return max(0.0, 0.5 * count / warn)
+    return min(1.0, 0.5 + 0.4 * (count - warn) / max(1e-9, crit - warn))
+
+
 MOST_LIVE = 64
 """Levels one detector remembers; the oldest is dropped (its finding stays live until the run ends)."""
 

@@ -1,64 +1,110 @@
-"""The share of calls that fail through the agent's own doing, over a sliding window."""
+"""Calls that fail through the agent's own doing: too many for this run, or too many in a row."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import log
 from typing import ClassVar
 
 from watchdogd.core.detect.calls import Call
-from watchdogd.core.detect.detector import NONE, Levels
+from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.failures import Fault
 from watchdogd.core.detect.thresholds import Errors
 from watchdogd.core.events import Event
 from watchdogd.core.health import Channel, Finding, Severity
 
-RULE = "errors/rate"
+RATE = "errors/rate"
+ROW = "errors/in-a-row"
+PRIOR_CALLS = 12.0
+"""Calls that the assumed usual share weighs as much as."""
+MEMORY_CALLS = 200.0
+"""Calls over which the usual share is learned."""
+LEAST, MOST = 0.05, 0.3
+"""Bounds of the learned usual share: a calm start must not make one failure an alarm, nor a bad one hide trouble."""
 
 
 @dataclass(slots=True)
-class Window:
-    """The last calls: (seq, failed)."""
+class Tally:
+    """Failures so far."""
 
-    calls: deque[tuple[int, bool]] = field(default_factory=deque)
+    score: float = 0.0
+    """Log-likelihood of trouble, not below 0 (nats)."""
+    usual_failed: float = 0.0
+    usual_calls: float = 0.0
+    """Calls and failures seen in calm, fading."""
+    last: deque[tuple[int, bool]] = field(default_factory=deque)
     failed: int = 0
+    row: int = 0
+    seqs: list[int] = field(default_factory=list)
     levels: Levels = field(default_factory=Levels)
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorRate:
-    """Failures among the last calls; outages and calls of other people's services do not count. O(1) per event."""
+    """CUSUM of log-likelihood against the run's own baseline; failures in a row. Outages do not count. O(1)."""
 
     thresholds: Errors
     name: ClassVar[str] = "rate"
     channel: ClassVar[Channel] = Channel.ERRORS
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset()
 
-    def start(self) -> Window:
-        """An empty window."""
-        return Window()
+    def start(self) -> Tally:
+        """No call yet."""
+        return Tally()
 
-    def step(self, state: Window, event: Event, call: Call | None) -> tuple[Window, tuple[Finding, ...]]:
-        """The window after ``call``."""
+    def step(self, state: Tally, event: Event, call: Call | None) -> tuple[Tally, tuple[Finding, ...]]:
+        """The tally after ``call``."""
         if call is None or call.fault is Fault.OUTAGE:
             return state, NONE
-        limits, failed = self.thresholds, call.fault is not Fault.NONE
-        state.calls.append((call.seq, failed))
+        failed = call.fault is not Fault.NONE
+        state.last.append((call.seq, failed))
         state.failed += failed
-        if len(state.calls) > limits.window_calls:
-            state.failed -= state.calls.popleft()[1]
-        share = state.failed / len(state.calls)
-        if len(state.calls) < limits.window_min_calls:
-            return state, NONE
-        if share < limits.window_warn:
-            below = share < limits.window_warn - 0.1
-            return state, state.levels.over(RULE, Channel.ERRORS, seq=event.seq) if below else NONE
-        severity = Severity.CRIT if share >= limits.window_crit else Severity.WARN
-        seqs = tuple(seq for seq, bad in state.calls if bad)[-8:]
-        text = f"{state.failed} of the last {len(state.calls)} calls failed"
-        return state, state.levels.raised(RULE, Channel.ERRORS, severity, min(1.0, share), text, seqs)
+        if len(state.last) > self.thresholds.window_calls:
+            state.failed -= state.last.popleft()[1]
+        state.score = max(0.0, state.score + self._weight(state, failed=failed))
+        if state.score < 1.0:
+            self._learn(state, failed=failed)
+        return state, self._rate(state, event) + self._row(state, event, call, failed=failed)
 
-    def risk(self, state: Window) -> float:
-        """The share of failures, damped while few calls are known."""
-        return min(0.5, state.failed / max(len(state.calls), self.thresholds.window_min_calls))
+    def risk(self, state: Tally) -> float:
+        """How far the score is on its way to the first level."""
+        return min(0.5, graded(state.score, self.thresholds.rate_warn, self.thresholds.rate_crit))
+
+    def _weight(self, state: Tally, *, failed: bool) -> float:
+        limits = self.thresholds
+        calls = state.usual_calls + PRIOR_CALLS
+        usual = min(MOST, max(LEAST, (state.usual_failed + PRIOR_CALLS * limits.rate_usual) / calls))
+        trouble = limits.rate_trouble
+        return log(trouble / usual) if failed else log((1 - trouble) / (1 - usual))
+
+    def _learn(self, state: Tally, *, failed: bool) -> None:
+        fade = 1 - 1 / MEMORY_CALLS
+        state.usual_calls = state.usual_calls * fade + 1
+        state.usual_failed = state.usual_failed * fade + failed
+
+    def _rate(self, state: Tally, event: Event) -> tuple[Finding, ...]:
+        limits = self.thresholds
+        severity = level(state.score, limits.rate_warn, limits.rate_crit)
+        if severity is Severity.OK:
+            over = state.score < limits.rate_warn / 3
+            return state.levels.over(RATE, Channel.ERRORS, seq=event.seq) if over else NONE
+        text = f"{state.failed} of the last {len(state.last)} calls failed"
+        seqs = tuple(seq for seq, bad in state.last if bad)[-8:]
+        risk = graded(state.score, limits.rate_warn, limits.rate_crit)
+        return state.levels.raised(RATE, Channel.ERRORS, severity, risk, text, seqs)
+
+    def _row(self, state: Tally, event: Event, call: Call, *, failed: bool) -> tuple[Finding, ...]:
+        if not failed:
+            state.row, state.seqs = 0, []
+            return state.levels.over(ROW, Channel.ERRORS, seq=event.seq)
+        limits = self.thresholds
+        state.row += 1
+        state.seqs = [*state.seqs[-7:], call.seq]
+        severity = level(state.row, limits.row_warn, limits.row_crit)
+        if severity is Severity.OK:
+            return NONE
+        text = f"{state.row} calls in a row failed"
+        risk = graded(state.row, limits.row_warn, limits.row_crit)
+        return state.levels.raised(ROW, Channel.ERRORS, severity, risk, text, tuple(state.seqs))

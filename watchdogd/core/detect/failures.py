@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 
-from watchdogd.core.events import ToolFinished
+from watchdogd.core.events import Text, ToolFinished
 
 HEAD_CHARS = 400
-"""Only the beginning of an answer is looked at for an error's shape: what was read may talk about errors."""
+"""Text is looked at for an error's shape only here and at its very end: what was read may talk about errors."""
+SHORT_CHARS = 300
+"""Answers up to this length can be an error message and nothing else."""
+ENOUGH = 3
+"""Points that make a text an error."""
 
 
 class Fault(StrEnum):
@@ -16,31 +21,83 @@ class Fault(StrEnum):
 
     NONE = "none"
     OWN = "own"
-    """The agent's: a wrong command, a wrong argument, a failing test."""
+    """The agent's: a wrong command, a wrong argument."""
     OUTAGE = "outage"
     """The network's or a service's."""
     DENIED = "denied"
     """The gate refused it."""
 
 
+@dataclass(slots=True)
+class Habit:
+    """What a tool's answers usually look like."""
+
+    seen: int = 0
+    structured: int = 0
+    """Answers that began with a bracket or a mark."""
+
+    def odd(self, text: str) -> bool:
+        """Whether ``text`` begins otherwise than this tool's answers do."""
+        if self.seen < 2 or not text:
+            return False
+        share = self.structured / self.seen
+        return share > 0.8 if text[0].isalpha() else share < 0.2
+
+    def take(self, text: str) -> None:
+        """One more answer."""
+        if text and self.seen < 1_000:
+            self.seen += 1
+            self.structured += not text[0].isalpha()
+
+
 _OUTAGE_CLASSES = frozenset({"provider", "connection", "overloaded", "rate_limit", "server", "network", "unavailable"})
 
-_TEXT_FAULT = re.compile(
-    r"\A\W{0,6}(?:error\b|fatal\b|traceback \(most|exception\b|failed\b|failure\b"
-    r"|[A-Za-z_.]{0,80}(?:Error|Exception)\b)"
-    r"|\A[^\n]{0,160}(?:command not found|no such file or directory|permission denied)",
+_FIELD = re.compile(
+    r"[\"']?\b(?:error|errors|exception|err|fault)[\"']?\s{0,4}[:=]\s{0,4}(?!null|none|false|\[\s*\]|\{\s*\}|\"\"|''|0\b)\S"
+    r"|[\"'](?:success|ok|succeeded)[\"']\s{0,4}:\s{0,4}false"
+    r"|[\"']status(?:_?code)?[\"']\s{0,4}:\s{0,4}(?:[\"'](?:error|fail\w{0,5})|[\"']?[45]\d\d\b)",
     re.IGNORECASE,
 )
-_TEXT_OUTAGE = re.compile(
-    r"\b50[234]\b[^\n]{0,40}(?:unavailable|gateway|timeout)|service unavailable|bad gateway|gateway time-?out"
-    r"|connection (?:refused|reset|timed out)|could not resolve host|temporary failure in name resolution"
-    r"|network is unreachable|too many requests",
+_EXIT = re.compile(
+    r"\b(?:exit(?:ed)?(?: with)?(?: (?:code|status))?|exit[_ ]?(?:code|status)|return ?code|status code)"
+    r"\W{0,4}(-?\d{1,5})\b",
+    re.IGNORECASE,
+)
+_FIRST_LINE = re.compile(
+    r"\W{0,8}(?:[\w.]{1,40}[ :/-]\s?){0,3}(?:err(?:or)?|fatal|panic|exception|fail(?:ed|ure)?|abort(?:ed|ing)?"
+    r"|denied|invalid|rejected|refused)\b\W"
+    r"|\W{0,8}[\w.]{0,80}(?:Error|Exception|Fault|Failure)\b"
+    r"|\W{0,8}[EF][A-Z]?\d{3,5}\b",
+    re.IGNORECASE,
+)
+_TRACE = re.compile(r"Traceback \(most recent|\n\s{1,8}at [\w.$<>]{1,80}[ (]|panicked at|stack trace", re.IGNORECASE)
+_PROGRAM = re.compile(r"[\w./-]{1,60}(?: line \d{1,6})?:\s?(?:[^:\n]{1,160}:\s?){0,3}[^:\n]{3,200}$")
+_NEGATIVE = re.compile(
+    r"\b(?:not (?:found|exist|allowed|permitted|supported|a |an |valid|recogni[sz]ed|defined|available|enough|be |have"
+    r"|authori[sz]ed)"
+    r"|no such|no (?:permission|access|route|module)|n't\b|cannot|can ?not|could not|unable|does ?n.t|did ?n.t"
+    r"|invalid|illegal|malformed|unknown|unexpected|undefined|unrecogni[sz]ed|unsupported|unresolved|missing|denied"
+    r"|refused|rejected|forbidden|unauthori[sz]ed|fail(?:s|ed|ure)?|errors?|mismatch|out of (?:range|memory|bounds)"
+    r"|expected .{1,60} (?:but|got)|must (?:be|have|not)|requires?d?\b|already exists|too (?:many|few|long|large)"
+    r"|exceed(?:s|ed)|expired|conflict|abort(?:ed)?|crash(?:ed)?|null pointer|segmentation|overflow|wrong|bad)\b",
+    re.IGNORECASE,
+)
+_OUTAGE = re.compile(
+    r"\b50[0234]\b|\b429\b|\b52\d\b|unavailable|bad gateway|gateway time|timed? ?-?out"
+    r"|E(?:CONN|HOST|NET|AI_|TIMEDOUT|PIPE)\w{0,12}"
+    r"|connection (?:was |has been )?(?:refused|reset|closed|aborted|lost|error|failed|timed)|connect(?:ion)? error"
+    r"|failed to connect|could(?: not|n't) connect|unable to connect|cannot connect|can't connect"
+    r"|(?:could not|couldn't|cannot|failed to|unable to) resolve|name resolution|no route to host|unreachable"
+    r"|overloaded|rate.?limit|too many requests|socket hang up|broken pipe|upstream|(?:internal|remote) server error"
+    r"|server error|network (?:is|error|failure|down|problem)|\bdns\b|\b(?:tls|ssl)\b.{0,40}(?:handshake|fail)"
+    r"|try again (?:later|in)|temporar(?:y|ily)|maintenance|at capacity|service (?:is )?(?:down|disrupt)"
+    r"|peer (?:closed|reset)|max retries|proxy error|no response from|did not respond|not responding|backend",
     re.IGNORECASE,
 )
 
 
-def fault_of(done: ToolFinished) -> Fault:
-    """Whose fault the outcome of ``done`` is."""
+def fault_of(done: ToolFinished, habit: Habit) -> Fault:
+    """Whose fault the outcome of ``done`` is; ``habit`` is its tool's."""
     if done.outcome == "denied":
         return Fault.DENIED
     if done.outcome in ("aborted", "in_doubt"):
@@ -49,10 +106,47 @@ def fault_of(done: ToolFinished) -> Fault:
         return Fault.OUTAGE
     if done.error_class.startswith("http_5") or done.error_class == "http_429":
         return Fault.OUTAGE
-    failed = done.outcome == "error" or (done.exit_code is not None and done.exit_code != 0)
-    head = done.result.head[:HEAD_CHARS]
-    if failed:
-        return Fault.OUTAGE if _TEXT_OUTAGE.search(head) else Fault.OWN
-    if done.outcome == "unknown" and done.exit_code is None and _TEXT_FAULT.search(head):
-        return Fault.OUTAGE if _TEXT_OUTAGE.search(head) else Fault.OWN
-    return Fault.NONE
+    if done.outcome == "error" or (done.exit_code is not None and done.exit_code != 0):
+        return Fault.OUTAGE if _outage(done.result) else Fault.OWN
+    if done.outcome != "unknown" or done.exit_code is not None:
+        return Fault.NONE
+    if not says_error(done.result, habit):
+        return Fault.NONE
+    return Fault.OUTAGE if _outage(done.result) else Fault.OWN
+
+
+def says_error(text: Text, habit: Habit) -> bool:
+    """Whether ``text`` is an error message by its shape; the word "error" in what was read is none."""
+    head = text.head[:HEAD_CHARS].lstrip()
+    if not head:
+        return False
+    short = max(text.length, len(text.head)) <= SHORT_CHARS
+    code = _EXIT.search(head) or (None if short else _EXIT.search((text.tail or text.head)[-200:]))
+    if code is not None:
+        return int(code[1]) != 0
+    points = int(short) + (1 if short and habit.odd(head) else 0)
+    if head[0] in "{[(<" and _FIELD.search(head):
+        return True
+    line = head.partition("\n")[0][:200]
+    if _FIRST_LINE.match(line):
+        points += 2
+    if _TRACE.search(head):
+        points += 2
+    if short and points < ENOUGH:
+        negative = _NEGATIVE.search(head) is not None
+        points += negative
+        if negative and points < ENOUGH and (_PROGRAM.match(line) or _outage_shape(head)):
+            points += 1
+        elif points < ENOUGH and _outage_shape(head):
+            points += 2
+    return points >= ENOUGH
+
+
+def _outage_shape(head: str) -> bool:
+    return _OUTAGE.search(head) is not None
+
+
+def _outage(text: Text) -> bool:
+    """Whether an error speaks of the network or of a service; only asked once it is known to be an error."""
+    head = text.head[:HEAD_CHARS]
+    return _OUTAGE.search(head) is not None

@@ -81,7 +81,8 @@ class Spend:
             calm = rate < 0.8 * limits.velocity_warn_usd_per_h
             return state.levels.over(VELOCITY, Channel.COST, seq=event.seq) if calm else NONE
         severity = Severity.CRIT if rate >= limits.velocity_crit_usd_per_h else Severity.WARN
-        text = f"spending ${rate:.2f} an hour: ${state.recent_usd:.2f} in the last {limits.velocity_window_s / 60:.0f} minutes"
+        minutes = limits.velocity_window_s / 60
+        text = f"spending ${rate:.2f} an hour: ${state.recent_usd:.2f} in the last {minutes:.0f} minutes"
         seqs = tuple(seq for seq, _, _ in state.recent)[-8:]
         risk = min(1.0, 0.5 * rate / limits.velocity_warn_usd_per_h)
         return state.levels.raised(VELOCITY, Channel.COST, severity, risk, text, seqs)

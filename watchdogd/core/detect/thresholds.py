@@ -1,4 +1,7 @@
-"""Every threshold of the bank: its unit, its reason, where it comes from."""
+"""Every threshold of the bank: its unit, its reason, where it comes from.
+
+"Measured" means: chosen on recorded runs of real agents with injected faults, see docs/detection.md.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,59 @@ class Progress:
     """The same when all of them fail; OpenHands acts at 3 failing ones."""
     repeat_failing_crit: int = 5
     """The same for CRIT."""
-    waiting_gap_s: float = 20
-    """Seconds between equal calls from which they are polling on purpose; a model turn takes 2 to 15 s."""
+    same_call_failing_warn: int = 4
+    """Equal calls in a row that all fail, with whatever text, that raise WARN. OpenHands: 4."""
+    same_call_failing_crit: int = 6
+    """The same for CRIT."""
+    blind_repeat_warn: int = 5
+    """Equal calls in a row that raise WARN where a recording has no results. gemini-cli, which never looks at results:
+    5."""
+    blind_repeat_crit: int = 8
+    """The same for CRIT."""
+    blind_cycle_warn_turns: int = 4
+    """Full turns of a cycle that raise WARN where a recording has no results. gemini-cli: 5."""
+    blind_cycle_crit_turns: int = 6
+    """The same for CRIT."""
     waiting_factor: int = 3
-    """Waiting and outages multiply the repeat thresholds by this."""
+    """Waiting on purpose and outages multiply repeat and cycle thresholds by this."""
+    cycle_warn_turns: int = 3
+    """Full turns of a cycle of 2 to 8 calls that raise WARN: twice can be a check."""
+    cycle_crit_turns: int = 4
+    """The same for CRIT."""
+    interleaved_window_calls: int = 12
+    """Calls among which equal (call, answer) pairs are counted."""
+    interleaved_warn: int = 4
+    """Equal pairs in that window, others between, that raise WARN. Measured."""
+    interleaved_crit: int = 6
+    """The same for CRIT."""
+    stale_streak_warn: int = 8
+    """Calls in a row that were all made before, with that answer, that raise WARN. Measured."""
+    stale_streak_crit: int = 14
+    """The same for CRIT."""
+    stale_window_calls: int = 16
+    """Calls among which such calls are counted."""
+    stale_density_warn: int = 10
+    """Such calls in that window that raise WARN. Measured."""
+    stale_density_crit: int = 13
+    """The same for CRIT."""
+    replay_warn: int = 4
+    """Calls in a row that repeat an earlier stretch, answers included, that raise WARN. Measured."""
+    replay_crit: int = 8
+    """The same for CRIT."""
+    stagnation_warn: int = 6
+    """Different calls of one tool in a row with one and the same answer that raise WARN. Measured."""
+    stagnation_crit: int = 10
+    """The same for CRIT."""
+    monologue_warn: int = 3
+    """Near-equal messages in a row, nothing done between, that raise WARN. OpenHands: 3."""
+    monologue_crit: int = 5
+    """The same for CRIT."""
+    chant_repeats_warn: int = 8
+    """Times a message ends in the same phrase over and over that raise WARN; gemini-cli: 10 equal chunks."""
+    chant_repeats_crit: int = 24
+    """The same for CRIT."""
     silence_warn_s: float = 300
-    """Seconds without any activity, nobody waited for, that raise WARN. Measured start value (DETECTION)."""
+    """Seconds without any activity, nobody waited for, that raise WARN. Start value of DETECTION."""
     silence_crit_s: float = 900
     """The same for CRIT."""
     call_default_deadline_s: float = 1_800
@@ -33,16 +83,28 @@ class Progress:
 class Errors:
     """Rate and accumulation of the agent's own errors, the provider's and the network's apart."""
 
+    rate_warn: float = 4.5
+    """Cumulative sum of log-likelihood (nats, failing often against failing as usual) that raises WARN. Page 1954;
+    about 90 to 1 for trouble. Measured."""
+    rate_crit: float = 7.0
+    """The same for CRIT: about 1,000 to 1."""
+    rate_usual: float = 0.15
+    """Share of failed calls taken as usual before the run has shown its own (0 to 1). tau and AgentDojo: 0.04 to 0.06;
+    coding runs more."""
+    rate_trouble: float = 0.55
+    """Share of failed calls that is trouble (0 to 1)."""
     window_calls: int = 20
-    """Finished calls over which failures are counted."""
-    window_min_calls: int = 8
-    """Fewer calls than this show no rate."""
-    window_warn: float = 0.5
-    """Share of failed calls in the window that raises WARN."""
-    window_crit: float = 0.75
+    """Finished calls over which failures are counted for people to read."""
+    row_warn: int = 5
+    """Failed calls in a row, whatever their text, that raise WARN. Measured."""
+    row_crit: int = 8
+    """The same for CRIT."""
+    same_error_warn: int = 4
+    """Errors in a row of one signature, whatever the call, that raise WARN. OpenHands compares only equal calls."""
+    same_error_crit: int = 7
     """The same for CRIT."""
     outage_warn: int = 3
-    """Failures of the provider or the network among the last 6 calls and model attempts that name an outage."""
+    """Failures of the provider or the network among the last 6 attempts that name an outage."""
     outage_crit: int = 12
     """Consecutive such failures that raise CRIT: the run cannot go on."""
 
@@ -51,8 +113,22 @@ class Errors:
 class Recall:
     """Re-reading, re-doing, starting over."""
 
+    reread_window_calls: int = 48
+    """Calls among which unchanged content read again counts."""
     reread_warn: int = 4
-    """Times the same unchanged content is read that raise WARN."""
+    """Times the same unchanged content is read, other calls between, that raise WARN. Measured."""
+    reread_crit: int = 7
+    """The same for CRIT."""
+    reread_least_chars: int = 40
+    """Shorter answers are a state, not content (characters)."""
+    redone_warn: int = 3
+    """Times the same successful act with an effect is done, other calls between, that raise WARN. Measured."""
+    redone_crit: int = 5
+    """The same for CRIT."""
+    restart_warn: int = 3
+    """Calls from its own beginning, in order and with the same answers, that raise WARN. Measured."""
+    restart_crit: int = 6
+    """The same for CRIT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,83 @@
+"""What kind of act a call is, from its class where it has one, else from its tool's name; and whether it waits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import IntEnum
+from functools import lru_cache
+
+from watchdogd.core.events import Impact
+
+
+class Effect(IntEnum):
+    """What a call is for."""
+
+    UNKNOWN = 0
+    READ = 1
+    WRITE = 2
+
+
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_READING = """
+read get list view cat open show find search look lookup fetch query grep ls describe inspect retrieve browse check scan
+head tail count stat info load calculate
+"""
+_WRITING = """
+write create add insert append update edit set put post send delete remove move rename copy save store upload make
+book cancel reserve pay transfer buy order schedule share invite modify replace patch apply submit convert tag exchange return
+transform export import commit push publish mark archive process resize compress
+"""
+_READS, _WRITES = frozenset(_READING.split()), frozenset(_WRITING.split())
+_WAIT_CALL = re.compile(r"(?<![a-z])(?:sleep|wait|poll|await|watch|pause)(?![a-z])", re.IGNORECASE)
+_ASKS_STATE = re.compile(
+    r"(?<![a-z])(?:stat(?:us|e|us(?:es)?)|progress|ready|health|check|job|task|queue|build|deploy(?:ment)?|rollout"
+    r"|pipeline|ping|pending|finished|done|complete)",
+    re.IGNORECASE,
+)
+_UNFINISHED = re.compile(
+    r"pending|queued|scheduled|in.?progress|not (?:yet|ready|finished|done|complete)|\bstill\b|\bwait|\byet\b|\blater\b"
+    r"|\b\w{3,}(?<!noth)(?<!th)(?<!str)(?<!miss)(?<!warn)ing\b|\bactive\b|\bremaining\b|\bstarted\b|\beta\b",
+    re.IGNORECASE,
+)
+SHORT_TOKENS = 25
+"""Longer answers are content, not a state (tokens)."""
+
+
+@lru_cache(maxsize=1_024)
+def _effect_of_name(tool: str) -> Effect:
+    for word in _WORDS.findall(tool[:80]):
+        word = word.lower()
+        if word in _READS:
+            return Effect.READ
+        if word in _WRITES:
+            return Effect.WRITE
+    return Effect.UNKNOWN
+
+
+def effect_of(tool: str, impact: Impact | None) -> Effect:
+    """What the call is for; UNKNOWN for whatever runs commands."""
+    match impact:
+        case Impact.READ:
+            return Effect.READ
+        case Impact.WRITE | Impact.EXTERNAL | Impact.DESTRUCTIVE:
+            return Effect.WRITE
+        case Impact.EXECUTE | Impact.NETWORK:
+            return Effect.UNKNOWN
+        case None:
+            return _effect_of_name(tool)
+
+
+def asks_to_wait(tool: str, words: Sequence[str]) -> bool:
+    """Whether the call itself says that it waits."""
+    return _WAIT_CALL.search(tool) is not None or any(_WAIT_CALL.search(one[:200]) for one in words)
+
+
+def unfinished(tool: str, words: Sequence[str], answer: str) -> bool:
+    """Whether a short answer says that something outside is not finished, to a call that asked for its state."""
+    tokens = answer[:400].split(None, SHORT_TOKENS + 1)
+    if len(tokens) > SHORT_TOKENS or not _UNFINISHED.search(answer[:400]):
+        return False
+    return (
+        len(tokens) <= 8 or _ASKS_STATE.search(tool) is not None or any(_ASKS_STATE.search(one[:200]) for one in words)
+    )

@@ -1,0 +1,113 @@
+"""Reading again what has not changed, and doing again what is done."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from watchdogd.core.detect.calls import Call
+from watchdogd.core.detect.detector import NONE, Levels, graded, level
+from watchdogd.core.detect.failures import Fault
+from watchdogd.core.detect.manners import Effect
+from watchdogd.core.detect.thresholds import Recall
+from watchdogd.core.events import Event
+from watchdogd.core.health import Channel, Finding, Severity
+
+REREAD = "recall/re-read"
+REDONE = "recall/done-again"
+MOST_CALLS = 128
+"""Distinct calls that are followed."""
+
+
+@dataclass(slots=True)
+class Again:
+    """One call's repetitions, other calls between."""
+
+    numbers: list[int]
+    seqs: list[int]
+    turns: list[int]
+
+
+@dataclass(slots=True)
+class Repetitions:
+    """By (call, answer)."""
+
+    calls: OrderedDict[int, Again] = field(default_factory=OrderedDict)
+    last: int = 0
+    levels: Levels = field(default_factory=Levels)
+    up: dict[str, int] = field(default_factory=dict)
+    """Key of what is up to the number of the call that raised it last."""
+    risk: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rereads:
+    """Unchanged content read again, the same act done again, within a window of calls. O(1) per finished call."""
+
+    thresholds: Recall
+    name: ClassVar[str] = "re-read"
+    channel: ClassVar[Channel] = Channel.RECALL
+    version: ClassVar[int] = 1
+    kinds: ClassVar[frozenset[str]] = frozenset({"context_edited"})
+
+    def start(self) -> Repetitions:
+        """No call yet."""
+        return Repetitions()
+
+    def step(self, state: Repetitions, event: Event, call: Call | None) -> tuple[Repetitions, tuple[Finding, ...]]:
+        """The repetitions after ``call``; after the context was cleared reading once more is right."""
+        if call is None:
+            if event.body.kind == "context_edited":
+                state.calls.clear()
+            return state, NONE
+        state.risk = 0.0
+        found = self._faded(state, event, call) if state.up else NONE
+        symbol, last, state.last = call.symbol, state.last, call.key
+        if call.fault is not Fault.NONE or call.waits or last == call.key:
+            return state, found
+        one = state.calls.get(symbol)
+        if one is None:
+            state.calls[symbol] = Again([call.number], [call.seq], [call.turn])
+            if len(state.calls) > MOST_CALLS:
+                state.calls.popitem(last=False)
+            return state, found
+        state.calls.move_to_end(symbol)
+        one.numbers.append(call.number)
+        one.seqs.append(call.seq)
+        one.turns.append(call.turn)
+        while call.number - one.numbers[0] > self.thresholds.reread_window_calls or len(one.numbers) > 16:
+            del one.numbers[0], one.seqs[0], one.turns[0]
+        return state, found + self._seen(state, one, call)
+
+    def risk(self, state: Repetitions) -> float:
+        """How far the latest repetition is on its way to the first level."""
+        return state.risk
+
+    def _seen(self, state: Repetitions, one: Again, call: Call) -> tuple[Finding, ...]:
+        limits, count = self.thresholds, len(one.numbers)
+        if call.effect is Effect.WRITE:
+            rule, warn, crit, what = REDONE, limits.redone_warn, limits.redone_crit, "done"
+        elif call.size >= limits.reread_least_chars:
+            rule, warn, crit, what = REREAD, limits.reread_warn, limits.reread_crit, "read, unchanged,"
+        else:
+            return NONE
+        state.risk = min(0.5, graded(count - 1, warn, crit))
+        severity = level(count, warn, crit)
+        if severity is Severity.OK or count <= one.turns[-1] - one.turns[0]:
+            return NONE
+        key = f"{call.key:016x}"
+        state.up[key] = call.number
+        text = f"{call.tool}: the same thing {what} {count} times within {one.numbers[-1] - one.numbers[0] + 1} calls"
+        return state.levels.raised(
+            rule, Channel.RECALL, severity, graded(count, warn, crit), text, tuple(one.seqs), key
+        )
+
+    def _faded(self, state: Repetitions, event: Event, call: Call) -> tuple[Finding, ...]:
+        found = NONE
+        for key, number in list(state.up.items()):
+            if call.number - number > self.thresholds.reread_window_calls // 2:
+                del state.up[key]
+                for rule in (REREAD, REDONE):
+                    found += state.levels.over(rule, Channel.RECALL, key, seq=event.seq)
+        return found

@@ -1,0 +1,149 @@
+"""Different calls of one tool that all get one and the same answer."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from watchdogd.core.detect.answers import tokens_of
+from watchdogd.core.detect.calls import Call
+from watchdogd.core.detect.detector import NONE, Levels, graded, level
+from watchdogd.core.detect.failures import Fault
+from watchdogd.core.detect.keys import text_key
+from watchdogd.core.detect.manners import Effect
+from watchdogd.core.detect.thresholds import Progress
+from watchdogd.core.events import Event
+from watchdogd.core.health import Channel, Finding, Severity
+
+RULE = "progress/stagnation"
+MOST_TOOLS = 32
+"""Tools whose last answer is remembered."""
+INFORMATIVE_TOKENS = 20
+"""From so many words on an answer says something; a shorter one may be an acknowledgement of batch work."""
+COMPARED_CHARS = 1_200
+"""Of an answer, from its head."""
+
+_NOTHING = re.compile(
+    r"\A\W{0,4}(?:no|none|null|nil|not|nothing|empty|0|zero|without|n/a|undefined|\[\s*\]|\{\s*\})?\W{0,4}\Z"
+    r"|\b(?:no|not|none|nothing|without|0|zero|empty|null)\b|\[\s*\]|\{\s*\}",
+    re.IGNORECASE,
+)
+_LISTED = re.compile(r"[/\\]|\.\w{1,5}\b|\d{2,}|[_-]\d|#\d|\b[\w.-]+@[\w.-]+")
+_BARE = re.compile(r"\d+")
+
+
+@dataclass(slots=True)
+class Standstill:
+    """One tool's answers."""
+
+    mask: int
+    """Key of the answer with what echoes the call, and every number, taken out."""
+    whole: int
+    keys: list[int]
+    seqs: list[int]
+    turn: int
+    count: int = 1
+    """Different calls in a row that got it."""
+    listed: int = 0
+    """Those of them that work through a list of things (paths, numbered items)."""
+
+
+@dataclass(slots=True)
+class Standstills:
+    """By tool."""
+
+    tools: OrderedDict[str, Standstill] = field(default_factory=OrderedDict)
+    levels: Levels = field(default_factory=Levels)
+    risk: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stagnation:
+    """Varied arguments, one answer. O(size of the compared head) per finished call."""
+
+    thresholds: Progress
+    name: ClassVar[str] = "stagnation"
+    channel: ClassVar[Channel] = Channel.PROGRESS
+    version: ClassVar[int] = 1
+    kinds: ClassVar[frozenset[str]] = frozenset()
+
+    def start(self) -> Standstills:
+        """No call yet."""
+        return Standstills()
+
+    def step(self, state: Standstills, event: Event, call: Call | None) -> tuple[Standstills, tuple[Finding, ...]]:
+        """The tools' answers after ``call``."""
+        if call is None or call.fault is not Fault.NONE:
+            return state, NONE
+        tool = call.tool[:120]
+        one, whole = state.tools.get(tool), call.whole
+        state.risk = 0.0
+        if one is None:
+            state.tools[tool] = Standstill(
+                _mask(call), whole, [call.key], [call.seq], call.turn, listed=_listed(call.words)
+            )
+            if len(state.tools) > MOST_TOOLS:
+                state.tools.popitem(last=False)
+            return state, NONE
+        if whole == one.whole:
+            same, mask = True, one.mask
+        else:
+            mask = _mask(call)
+            same = mask == one.mask and mask != 0
+        one.whole, one.mask = whole, mask
+        if not same:
+            found = state.levels.over(RULE, Channel.PROGRESS, key=tool, seq=event.seq) if one.count > 1 else NONE
+            one.keys, one.seqs, one.count, one.turn = [call.key], [call.seq], 1, call.turn
+            one.listed = _listed(call.words)
+            return state, found
+        if call.key in one.keys:
+            return state, NONE  # the same call again is another rule's
+        one.count += 1
+        one.listed += _listed(call.words)
+        one.keys = [*one.keys[-15:], call.key]
+        one.seqs = [*one.seqs[-9:], call.seq]
+        return state, self._seen(state, one, call, tool)
+
+    def risk(self, state: Standstills) -> float:
+        """How far the latest tool is on its way to the first level."""
+        return state.risk
+
+    def _seen(self, state: Standstills, one: Standstill, call: Call, tool: str) -> tuple[Finding, ...]:
+        limits = self.thresholds
+        if 2 * (call.turn - one.turn) >= one.count or _works_through(one, call):
+            return NONE
+        risk = graded(one.count, limits.stagnation_warn, limits.stagnation_crit)
+        state.risk = min(0.5, risk)
+        severity = level(one.count, limits.stagnation_warn, limits.stagnation_crit)
+        if severity is Severity.OK:
+            return NONE
+        text = f"{tool}: {one.count} different calls in a row, one and the same answer"
+        return state.levels.raised(RULE, Channel.PROGRESS, severity, risk, text, tuple(one.seqs), key=tool)
+
+
+def _works_through(one: Standstill, call: Call) -> bool:
+    """Whether this is batch work: a short answer to acts, or to a list of things, says only that they are done."""
+    answer = call.text.head[:COMPARED_CHARS]
+    tokens = tokens_of(answer)
+    if len(tokens) >= INFORMATIVE_TOKENS:
+        return False
+    if call.effect is Effect.WRITE:
+        return True
+    return 2 * one.listed > one.count or not _NOTHING.search(answer)
+
+
+def _listed(words: Sequence[str]) -> bool:
+    """Whether the arguments name one of many things: a path, a numbered item, an address."""
+    return any(_LISTED.search(one) for one in words)
+
+
+def _mask(call: Call) -> int:
+    """Key of the answer without the call's own words and without numbers."""
+    head = call.text.head[:COMPARED_CHARS]
+    for word in call.words:
+        if len(word) >= 2 and word in head:
+            head = head.replace(word, "\x00")
+    return text_key(_BARE.sub("0", head) if any("0" <= one <= "9" for one in head) else head)
