@@ -167,6 +167,14 @@ async def test_call_ids_differ_after_a_rollback_but_not_on_a_retry() -> None:
     assert first.content[1].id == retry.content[1].id != other.content[1].id  # type: ignore[union-attr]
 
 
+async def test_call_ids_do_not_depend_on_where_the_cache_marks_lie() -> None:
+    marked = {"type": "text", "text": "go", "cache_control": {"type": "ephemeral"}}
+    async with talking() as client:
+        plain = await ask(client, {"role": "user", "content": [{"type": "text", "text": "go"}]})
+        cached = await ask(client, {"role": "user", "content": [marked]})
+    assert plain.content[1].id == cached.content[1].id  # type: ignore[union-attr]
+
+
 async def test_a_turn_without_calls_is_known_by_its_words() -> None:
     async with talking() as client:
         first = await ask(client, GO)

@@ -13,8 +13,8 @@ _KNOWN_BLOCKS = frozenset({"text", "tool_use", "tool_result", "thinking", "redac
 
 
 def _marks(value: object) -> int:
-    if isinstance(value, Mapping):
-        return ("cache_control" in value) + sum(_marks(inner) for inner in value.values())
+    if isinstance(value, dict):
+        return ("cache_control" in value) + sum(_marks(inner) for inner in value.values() if type(inner) is not str)
     return sum(_marks(inner) for inner in value) if isinstance(value, list) else 0
 
 

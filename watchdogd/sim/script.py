@@ -118,13 +118,18 @@ def filled_args(value: object, captures: Mapping[str, str], visit: int) -> objec
     return value
 
 
-def _plain(messages: object) -> object:
-    """Without cache marks, which move from request to request."""
-    if isinstance(messages, Mapping):
-        return {key: _plain(value) for key, value in messages.items() if key != "cache_control"}
-    if isinstance(messages, list | tuple):
-        return [_plain(value) for value in messages]
-    return messages
+def _history_digest(messages: Sequence[object]) -> str:
+    """Eight digits that tell histories apart by their length, first and newest messages; cache marks do not count."""
+    return digest_of([len(messages), _unmarked(messages[:1]), _unmarked(messages[-3:])])[:8]
+
+
+def _unmarked(value: object) -> object:
+    """``value`` without cache marks, which move from request to request."""
+    if isinstance(value, dict):
+        return {key: _unmarked(inner) for key, inner in value.items() if key != "cache_control"}
+    if isinstance(value, list | tuple):
+        return [_unmarked(inner) for inner in value]
+    return value
 
 
 class _Reader:
@@ -202,7 +207,7 @@ def content_of(at: Position, messages: Sequence[object]) -> list[dict[str, objec
 
     A call's id names turn and visit, and differs when the history before it does (after a rollback).
     """
-    history = digest_of(_plain(messages))[:8]
+    history = _history_digest(messages)
     blocks: list[dict[str, object]] = []
     words = filled(at.turn.words(at.visit), at.captures, at.visit).strip()
     if words:
