@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
@@ -18,8 +19,9 @@ from watchdogd.core.errors import BusDown
 from watchdogd.core.ids import Role
 from watchdogd.ports import Bus, Clock, Link
 from watchdogd.wire.envelope import encode
-from watchdogd.wire.messages import Message, Presence, Request
-from watchdogd.wire.topics import OPERATOR, VIEWER, Topics
+from watchdogd.wire.messages import Message
+from watchdogd.wire.presence import presence
+from watchdogd.wire.topics import Topics
 
 KEEPALIVE_S = 15
 """PROTOCOL 3; the broker gives a silent client up after 1.5 times this."""
@@ -84,23 +86,8 @@ class MqttBus(Bus):
         else:
             await link.close()
 
-    def _presence(self, status: str) -> Message:
-        role = Role(self._principal)
-        said = {"online": "is here", "offline": "has gone in order", "lost": "has gone without a word"}[status]
-        payload = Presence(role=role, status=status, boot=self._boot)  # type: ignore[arg-type] # one of the three
-        return Message(
-            payload=payload, headline=f"the {role} {said}", at=self._clock.wall(), source=role, boot=self._boot
-        )
-
-    def _filters(self, *, persistent: bool) -> tuple[tuple[str, int], ...]:
-        """A role's requests come over the persistent link alone: one that waits there is not read twice."""
-        if not isinstance(self._principal, Role):
-            if self._principal == VIEWER:
-                return tuple((one, 1) for one in self._topics.grants(VIEWER).read)
-            return self._topics.filters(OPERATOR, user=self._principal)
-        requests = self._topics.filters_of(Request)
-        found = self._topics.filters(self._principal)
-        return tuple(one for one in found if (one[0] in requests) is persistent)
+    def _presence(self, status: Literal["online", "offline", "lost"]) -> Message:
+        return presence(Role(self._principal), status, boot=self._boot, at=self._clock.wall())
 
     def _link(self, *, persistent: bool, announced: bool) -> MqttLink:
         made = self._connection
@@ -133,7 +120,7 @@ class MqttBus(Bus):
         return MqttLink(
             client,
             self._topics,
-            self._filters(persistent=persistent),
+            self._topics.subscriptions(self._principal, requests=persistent),
             clock=self._clock,
             deadline_s=self._deadline_s,
             manual=kept,

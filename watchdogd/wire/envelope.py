@@ -10,11 +10,11 @@ from typing import Any
 from watchdogd.core.chain import Row
 from watchdogd.core.errors import WireError
 from watchdogd.core.escalation import Escalation
-from watchdogd.core.events import Body, Event
+from watchdogd.core.events import Event
 from watchdogd.core.ids import canonical
 from watchdogd.wire import codec
-from watchdogd.wire.messages import Message, Request
-from watchdogd.wire.topics import Route, Topics, route_of
+from watchdogd.wire.messages import Message, Presence, Request
+from watchdogd.wire.topics import OPERATOR, Route, Topics, route_of
 
 MAX_BYTES = 256 * 1024
 """Larger payloads are ignored and recorded (DESIGN 3)."""
@@ -47,7 +47,7 @@ def entry(event: Event) -> dict[str, Any]:
         "seq": event.seq,
         "run": event.run,
         "step": event.step,
-        "at": event.at,
+        "at": None if event.at is None else float(event.at),
         "boot": event.boot,
         "body": codec.dump(event.body),
     }
@@ -58,23 +58,19 @@ def event_of(data: Any, digest: str) -> Event:  # noqa: ANN401 - JSON data
     if not isinstance(data, dict):
         raise WireError("schema", "an entry must be an object")
     try:
-        body: Body = codec.load(Body, data["body"])  # type: ignore[arg-type] # a union of types is not a type
-        return Event(
-            seq=int(data["seq"]),
-            run=str(data["run"]),
-            step=int(data["step"]),
-            at=data["at"],
-            boot=str(data["boot"]),
-            body=body,
-            digest=digest,
-        )
-    except (KeyError, TypeError, ValueError) as why:
+        return codec.load(Event, {**data, "digest": digest})
+    except TypeError as why:
         raise WireError("schema", f"not an event: {why!r}") from None
 
 
 def recorded_event(row: Row) -> Event:
     """The event of a worker's row. Raises: WireError."""
     return event_of(json.loads(row.body), row.digest)
+
+
+def row_data(row: Row) -> dict[str, Any]:
+    """A row's entry. Raises: WireError."""
+    return _parsed(row.body.encode())
 
 
 def kind_of(message: Message, route: Route) -> str:
@@ -151,9 +147,13 @@ def _text_request(raw: bytes) -> Request | None:
     return codec.load(Request, {"command": command, "target": target, "text": text})
 
 
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
 def _parsed(raw: bytes) -> dict[str, Any]:
     try:
-        envelope = json.loads(raw)
+        envelope = json.loads(raw, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise WireError("not-json", "not JSON") from None
     if not isinstance(envelope, dict):
@@ -186,7 +186,10 @@ def decode(topics: Topics, topic: str, raw: bytes) -> Message:
     if route.payload is Request and "specversion" not in envelope:
         request = codec.load(Request, envelope)
         return Message(payload=request, headline="", at=0, source=user, user=user, expires=request.expires)
-    return _from_envelope(envelope, route, user)
+    message = _from_envelope(envelope, route, user)
+    if topics.of(message) != topic:
+        raise WireError("topic", "the payload speaks for another topic")
+    return message
 
 
 def opened(topics: Topics, topic: str, raw: bytes) -> tuple[Message | None, WireError | None]:
@@ -206,6 +209,16 @@ def _closes(topics: Topics, topic: str, raw: bytes) -> bool:
     if topics.find(topic)[0].payload is not Escalation:
         raise WireError("empty", "an empty payload")
     return True
+
+
+def _source(envelope: dict[str, Any], route: Route, payload: object, user: str) -> str:
+    """Who sent it: the user of the topic, else a role that may write there. Raises: WireError."""
+    if OPERATOR in route.writers:
+        return user
+    source = _str(envelope, "source").rsplit("/", 1)[-1]
+    if source not in route.writers or (isinstance(payload, Presence) and source != payload.role):
+        raise WireError("source", f"{source[:80]!r} does not write here")
+    return source
 
 
 def _from_envelope(envelope: dict[str, Any], route: Route, user: str) -> Message:
@@ -230,7 +243,7 @@ def _from_envelope(envelope: dict[str, Any], route: Route, user: str) -> Message
         payload=payload,
         headline=str(data.get("headline", "")),
         at=unix(_str(envelope, "time")),
-        source=_str(envelope, "source").rsplit("/", 1)[-1],
+        source=_source(envelope, route, payload, user),
         boot=_str(envelope, "boot"),
         seq=seq,
         run=_str(envelope, "runid"),

@@ -248,6 +248,19 @@ class Topics:
         """The filters that cover every topic of ``payload``."""
         return tuple(f"{self.root}/{self._filter(route, '')}" for route in ROUTES if route.payload is payload)
 
+    def subscriptions(self, principal: Role | str, *, requests: bool = False) -> tuple[tuple[str, int], ...]:
+        """What a link of ``principal`` subscribes to: filters and QoS.
+
+        A role's people's requests come over a link of their own (``requests``), whose session outlives it: what waits
+        there is not read twice, and a flood of requests cannot crowd out events.
+        """
+        if principal == VIEWER:
+            return tuple((one, 1) for one in self.grants(VIEWER).read)
+        if principal not in tuple(Role):
+            return self.filters(OPERATOR, user=principal)
+        apart = self.filters_of(Request)
+        return tuple(one for one in self.filters(principal) if (one[0] in apart) is requests)
+
     def grants(self, principal: Role | str) -> Grants:
         """What the account ``principal`` (a role, ``viewer`` or a person's name) may read and write, in full.
 
