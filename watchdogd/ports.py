@@ -10,8 +10,9 @@ from typing import Literal, Protocol, TypeVar
 from watchdogd.core.chain import Row
 from watchdogd.core.conversation import Block, Conversation, ToolUse
 from watchdogd.core.errors import WireError
-from watchdogd.core.events import Usage
+from watchdogd.core.events import Resources, Usage
 from watchdogd.core.proof import Proof
+from watchdogd.wire.channel import Line
 from watchdogd.wire.messages import Message
 
 T = TypeVar("T")
@@ -194,6 +195,26 @@ class Objects(Protocol):
         ...
 
 
+class Schedule(Protocol):
+    """Wall-clock schedules; a job is a plain function run on the caller's loop."""
+
+    def cron(self, expression: str, job: Callable[[], None]) -> None:
+        """Five fields, as crontab has them, in the machine's time zone. Raises: ValueError."""
+        ...
+
+    def every(self, seconds: float, job: Callable[[], None], *, jitter_s: float = 0) -> None:
+        """Every ``seconds``, give or take ``jitter_s``."""
+        ...
+
+    def once_in(self, seconds: float, job: Callable[[], None], *, name: str, jitter_s: float = 0) -> None:
+        """Once; a second call with the same ``name`` replaces the first."""
+        ...
+
+    def close(self) -> None:
+        """Ends all of it."""
+        ...
+
+
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
@@ -314,6 +335,18 @@ class Bus(Protocol):
         ...
 
 
+class Channel(Protocol):
+    """The socketpair between overseer and supervisor."""
+
+    def send(self, line: Line) -> None:
+        """Puts ``line`` on the socket. Raises: BusDown, when the other end is gone."""
+        ...
+
+    def received(self) -> AsyncIterator[Line]:
+        """What the other end says, until it is gone."""
+        ...
+
+
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
@@ -342,4 +375,63 @@ class Redactor(Protocol):
 
     def text(self, text: str) -> str:
         """``text`` with our credentials and known shapes of secrets replaced by a mark."""
+        ...
+
+
+class Gauge(Protocol):
+    """What this process and its children use."""
+
+    def sample(self) -> Resources:
+        """CPU, memory, children, open files, free disk where the record lies."""
+        ...
+
+
+class WorkerTree(Tree, Protocol):
+    """The worker's process tree: the worker itself and its tools can be thawed apart (PROTOCOL S3)."""
+
+    def thaw_worker(self) -> Proof:
+        """Lets only the worker go on; its tools stay as they are."""
+        ...
+
+
+class Child(Protocol):
+    """A role's process."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    @property
+    def tree(self) -> WorkerTree:
+        """It and everything it started."""
+        ...
+
+    @property
+    def channel(self) -> Channel | None:
+        """The socketpair to it, for the overseer."""
+        ...
+
+    async def wait(self) -> int:
+        """Its exit status, negative for a signal; may be called more than once."""
+        ...
+
+    def terminate(self) -> None:
+        """Asks it to end (SIGTERM)."""
+        ...
+
+
+class Notifier(Protocol):
+    """The service manager."""
+
+    def ready(self, status: str) -> None:
+        """The daemon can be used."""
+        ...
+
+    def ping(self, status: str) -> None:
+        """All is as it should be."""
+        ...
+
+    def stopping(self) -> None:
+        """The daemon is on its way down."""
         ...

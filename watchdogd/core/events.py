@@ -172,6 +172,9 @@ class Gated:
     reason: str = ""
     question: str = ""
     action_digest: str = ""
+    shown: str = ""
+    """For a question: every byte of the action, escaped for reading."""
+    options: tuple[str, ...] = ()
     instead: str = ""
 
 

@@ -1,0 +1,70 @@
+"""A toolbox per run, over real files and the sandbox this machine has."""
+
+from __future__ import annotations
+
+from watchdogd.adapters.files import RootedFiles
+from watchdogd.adapters.sandbox import choose
+from watchdogd.core.errors import SandboxError
+from watchdogd.core.lifecycle import Run
+from watchdogd.ports import Clock, Sandbox, SandboxProfile
+from watchdogd.settings.model import Settings
+from watchdogd.worker.tools.toolbox import Toolbox
+
+KEPT = 8
+
+
+class Toolboxes:
+    """Hands out toolboxes."""
+
+    def __init__(self, settings: Settings, sandbox: Sandbox | None, why_none: str, clock: Clock) -> None:
+        self._settings, self._sandbox, self._clock = settings, sandbox, clock
+        self.why_none = why_none
+        """Why there is no shell tool; empty when there is one."""
+        self._made: dict[str, Toolbox] = {}
+
+    @staticmethod
+    async def prepared(settings: Settings, *, clock: Clock, demo: bool) -> Toolboxes:
+        """Probes the sandbox. Without one there is no shell tool, except in the demo's own scratch workspace.
+
+        Raises:
+            SandboxError: the configuration insists on bubblewrap, and it does not work here.
+        """
+        hidden = (str(settings.agent.state_dir),)
+        try:
+            sandbox = await choose(clock, scratch=demo, hidden=hidden)
+        except SandboxError as why:
+            if settings.tools.sandbox == "bwrap":
+                raise
+            return Toolboxes(settings, None, str(why), clock)
+        return Toolboxes(settings, sandbox, "", clock)
+
+    @property
+    def name(self) -> str:
+        """``bwrap``, ``none`` (the demo), or ``no shell tool``."""
+        return self._sandbox.name if self._sandbox is not None else "no shell tool"
+
+    def of(self, run: Run) -> Toolbox:
+        """The toolbox of ``run``."""
+        made = self._made.get(run.id)
+        if made is None:
+            made = self._make(run)
+            self._made[run.id] = made
+            while len(self._made) > KEPT:
+                del self._made[next(iter(self._made))]
+        return made
+
+    def _make(self, run: Run) -> Toolbox:
+        tools = self._settings.tools
+        workspace = self._settings.agent.workspace
+        denied = tuple(one.pattern for one in self._settings.policy.denials if one.kind == "path")
+        profile = SandboxProfile(
+            workspace=str(workspace),
+            protected=tuple(dict.fromkeys((*run.mission.protect, *denied))),
+            time_s=tools.time_s,
+            output_bytes=tools.output_bytes,
+            processes=tools.processes,
+            memory_bytes=tools.memory_bytes,
+            file_bytes=tools.file_bytes,
+        )
+        files = RootedFiles(workspace, protected=profile.protected)
+        return Toolbox(run=run.id, files=files, sandbox=self._sandbox, profile=profile, clock=self._clock)

@@ -1,0 +1,128 @@
+"""A worker process: which adapter stands behind which port."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from watchdogd.adapters.claude import Claude
+from watchdogd.adapters.clock import SystemClock
+from watchdogd.adapters.gauge import PsutilGauge
+from watchdogd.adapters.mqtt import MqttBus
+from watchdogd.adapters.objects import ObjectDirectory
+from watchdogd.adapters.prompts import Prompts
+from watchdogd.adapters.redaction import SecretRedactor
+from watchdogd.adapters.schedule import ApSchedule
+from watchdogd.adapters.sqlite import SqliteRecord
+from watchdogd.adapters.toolboxes import Toolboxes
+from watchdogd.app.bundle import Bundle, price_of
+from watchdogd.app.life import live
+from watchdogd.core.ids import Role
+from watchdogd.settings import model as conf
+from watchdogd.settings.bounds import bounds, job
+from watchdogd.settings.trigger import AtStart, Cron, Every, OnRequest
+from watchdogd.worker.control import Controller
+from watchdogd.worker.gate import Gate
+from watchdogd.worker.journal import Journal
+from watchdogd.worker.missions import Missions, Trigger
+from watchdogd.worker.orders import OrderBook
+from watchdogd.worker.run import Mind, Runner
+from watchdogd.worker.service import Worker
+
+
+async def worker_main(bundle: Bundle) -> int:
+    """A worker process."""
+    settings, clock = bundle.settings, SystemClock()
+    state_dir = settings.agent.state_dir
+    record = SqliteRecord(state_dir / "worker" / "record.db")
+    record.claim()
+    objects = ObjectDirectory(state_dir / "objects")
+    redactor = SecretRedactor((bundle.api_key, *bundle.connection.accounts.values()))
+    journal = Journal(record, objects, redactor, clock, bundle.boot)
+    bus = MqttBus(bundle.connection, Role.WORKER, clock=clock, boot=bundle.boot)
+    control = Controller(
+        bus=bus,
+        record=record,
+        journal=journal,
+        clock=clock,
+        timing=settings.timing,
+        boot=bundle.boot,
+        mode=settings.policy.mode,
+    )
+    toolbox = (await Toolboxes.prepared(settings, clock=clock, demo=bundle.demo)).of
+    gate = Gate(
+        control=control,
+        journal=journal,
+        record=record,
+        toolbox=toolbox,
+        bounds=lambda run: bounds(settings, settings.mission(run.mission.name)),
+        clock=clock,
+    )
+    prompts = Prompts().load()
+    price = price_of(settings)
+    model = Claude(clock=clock, api_key=bundle.api_key or "scripted", base_url=bundle.base_url)
+    runner = Runner(
+        mind=Mind(
+            model=model,
+            name=settings.worker.model,
+            system=lambda run: prompts.worker(run.mission),
+            max_tokens=settings.worker.max_tokens,
+            deadline_s=settings.worker.deadline_s,
+            effort=settings.worker.effort,
+            price=price,
+        ),
+        gate=gate,
+        journal=journal,
+        record=record,
+        toolbox=toolbox,
+        clock=clock,
+        control=control,
+    )
+    missions = Missions(
+        missions={one.name: job(one) for one in settings.missions},
+        triggers=[_trigger(one) for one in settings.missions],
+        runner=runner,
+        record=record,
+        journal=journal,
+        schedule=ApSchedule(clock),
+        clock=clock,
+        workspace=str(settings.agent.workspace),
+        daemon_boot=bundle.daemon_boot,
+    )
+    orders = OrderBook(record=record, journal=journal, missions=lambda: frozenset(missions.missions))
+    control.orders = orders
+    worker = Worker(
+        control=control,
+        gate=gate,
+        runner=runner,
+        missions=missions,
+        journal=journal,
+        gauge=PsutilGauge(state_dir),
+        clock=clock,
+        disk_floor_bytes=settings.limits.disk_floor_bytes,
+    )
+    orders.on_applied = worker.applied
+
+    def on_term(work: asyncio.Task[Any]) -> None:
+        del work
+        background.append(asyncio.get_running_loop().create_task(worker.drain(grace_s=15), name="drain"))
+
+    background: list[asyncio.Task[None]] = []
+    try:
+        return await live(worker.run, on_term)
+    finally:
+        await model.close()
+        record.close()
+
+
+def _trigger(mission: conf.Mission) -> Trigger:
+    starts = mission.starts
+    match starts:
+        case AtStart():
+            return Trigger(mission=mission.name, kind="start")
+        case OnRequest():
+            return Trigger(mission=mission.name, kind="request")
+        case Cron(expression=expression):
+            return Trigger(mission=mission.name, kind="cron", cron=expression)
+        case Every(seconds=seconds):
+            return Trigger(mission=mission.name, kind="interval", every_s=seconds)

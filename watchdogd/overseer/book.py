@@ -1,0 +1,238 @@
+"""What the overseer knows, in memory and on disk: one value, loaded at the start, changed only in transactions."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from watchdogd.core.detect import snapshot
+from watchdogd.core.detect.bank import Bank, BankState
+from watchdogd.core.escalation import Escalation
+from watchdogd.core.events import Event, RunFinished, RunStarted
+from watchdogd.core.health import Finding, Health, after
+from watchdogd.core.lease.messages import Latch, Level, Order, Timing
+from watchdogd.core.lease.overseer import OverseerState, Pending
+from watchdogd.core.policy import Memory, Policy
+from watchdogd.ports import Clock, Record
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """The desired state as it is on disk."""
+
+    lrev: int = 0
+    latches: tuple[Latch, ...] = ()
+    level: Level | None = None
+    """None = the policy's."""
+    last_n: int = 0
+    acked_n: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """The run the worker is on, as far as its events tell."""
+
+    id: str = ""
+    mission: str = ""
+    goal: str = ""
+    rules: tuple[str, ...] = ()
+    workspace: str = ""
+    active: bool = False
+    started_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """Where the fold stands, snapshot every so often: refolding from here gives the present."""
+
+    digest: str
+    """Of the bank it was folded with."""
+    after: str
+    """Key of the last event in it."""
+    bank: str
+    health: str
+    run: RunFacts
+
+
+@dataclass(slots=True)
+class Book:
+    """The overseer's state. ``proto`` is the lease protocol's; the rest is folded from events or kept for people."""
+
+    proto: OverseerState
+    policy: Policy
+    bank: Bank
+    bank_state: BankState
+    health: Health = field(default_factory=Health)
+    memory: Memory = field(default_factory=Memory)
+    run: RunFacts = field(default_factory=RunFacts)
+    folded_seq: int = 0
+    last_digest: str = ""
+    """Chain digest of the newest event folded."""
+    fold_key: str = ""
+    folds: int = 0
+    """Events folded since the last snapshot."""
+    escalations: dict[str, Escalation] = field(default_factory=dict)
+    asked_at: tuple[float, ...] = ()
+    """When questions were opened in the last hour (unix seconds)."""
+    level: Level | None = None
+    published: int = 0
+    """Rows up to here were taken by the broker."""
+    judge_spent_usd: float = 0.0
+    judge_day: str = ""
+    inspected_seq: int = 0
+    inspected_at: float = 0.0
+    """Clock.boot of the last valid inspection (seconds); of the start, before the first."""
+    judge_failing_since: float | None = None
+    degraded: str = ""
+    restricted: str = ""
+    """Why remote control is off; empty = it is on."""
+    unknown_since: dict[str, float] = field(default_factory=dict)
+
+    def desired(self) -> Desired:
+        """What goes on disk with every change."""
+        return Desired(
+            lrev=self.proto.lrev,
+            latches=self.proto.latches,
+            level=self.level,
+            last_n=self.proto.last_n,
+            acked_n=self.proto.acked_n,
+        )
+
+
+def _packed(value: object) -> str:
+    return json.dumps(snapshot.encoded(value))
+
+
+def fold_of(book: Book) -> Fold:
+    """The fold's snapshot."""
+    return Fold(
+        digest=book.bank.digest,
+        after=book.fold_key,
+        bank=base64.b64encode(book.bank.dump(book.bank_state)).decode(),
+        health=_packed(book.health),
+        run=book.run,
+    )
+
+
+def step(book: Book, event: Event) -> tuple[Finding, ...]:
+    """Folds ``event`` into bank, health and run; the findings it raised. Shared by live folding and refolding."""
+    if isinstance(event.body, RunStarted):
+        book.bank_state = book.bank.start()
+        book.health = Health()
+        book.run = RunFacts(
+            id=event.run,
+            mission=event.body.mission,
+            goal=event.body.goal,
+            rules=event.body.rules,
+            workspace=event.body.workspace,
+            active=True,
+            started_seq=event.seq,
+        )
+    elif isinstance(event.body, RunFinished):
+        book.run = replace(book.run, active=False)
+    book.bank_state, findings = book.bank.step(book.bank_state, event)
+    book.health = after(book.health, findings, event.seq, event.at)
+    return findings
+
+
+def load(
+    record: Record,
+    *,
+    epoch: int,
+    policy: Policy,
+    bank: Bank,
+    timing: Timing,
+    clock: Clock,
+    whole: Callable[[Event], Event],
+    supervisor_open: bool,
+) -> Book:
+    """The book as the record has it; events after the last snapshot are folded again."""
+    desired = record.load(Desired, "desired") or Desired()
+    stored = record.load(int, "stored_seq") or 0
+    now = clock.boot()
+    pending = tuple(
+        Pending(order=replace(order, epoch=epoch), issued_at=now, sent_at=0.0)
+        for _, order in record.scan(Order, "order/")
+        if order.n > desired.acked_n
+    )
+    proto = OverseerState(
+        epoch=epoch,
+        started_at=now,
+        lrev=desired.lrev,
+        latches=desired.latches,
+        stored_seq=stored,
+        acked_n=desired.acked_n,
+        last_n=desired.last_n,
+        pending=pending,
+        policy=policy.digest,
+        mode=policy.mode,
+        level=desired.level or policy.level,
+        supervisor_open=supervisor_open,
+        timing=timing,
+    )
+    book = Book(
+        proto=proto,
+        policy=policy,
+        bank=bank,
+        bank_state=bank.start(),
+        folded_seq=stored,
+        last_digest=record.load(str, "last_digest") or "",
+        level=desired.level,
+        published=record.load(int, "published") or 0,
+        inspected_seq=record.load(int, "inspected_seq") or 0,
+        inspected_at=now,
+        judge_spent_usd=record.load(float, "judge_spent_usd") or 0.0,
+        judge_day=record.load(str, "judge_day") or "",
+    )
+    memory = record.load(str, "memory")
+    if memory is not None:
+        book.memory = cast("Memory", snapshot.decoded_safely(json.loads(memory)))
+    unreadable = record.load(str, "unreadable")
+    if unreadable:
+        book.proto = replace(book.proto, unreadable=unreadable)
+    book.escalations = {one.id: one for _, one in record.scan(Escalation, "escalation/")}
+    _refold(record, book, whole)
+    return book
+
+
+def _refold(record: Record, book: Book, whole: Callable[[Event], Event]) -> None:
+    fold = record.load(Fold, "fold")
+    done = record.load(str, "run_key") or ""
+    if fold is not None and fold.digest == book.bank.digest and fold.after >= done:
+        try:
+            book.bank_state = book.bank.load(base64.b64decode(fold.bank))
+            book.health = cast("Health", snapshot.decoded_safely(json.loads(fold.health)))
+            book.run, done = fold.run, fold.after
+        except ValueError:
+            book.bank_state, book.health = book.bank.start(), Health()
+    book.fold_key = done
+    while page := record.scan(Event, "event/", after=done, limit=PAGE):
+        for key, event in page:
+            step(book, whole(event))
+            book.fold_key, book.folds = key, book.folds + 1
+        done = page[-1][0]
+
+
+def event_key(seq: int) -> str:
+    """Where the worker's event ``seq`` is kept; keys sort in the order of folding."""
+    return f"event/{seq:012d}"
+
+
+def tick_key(seq: int, n: int) -> str:
+    """Where the ``n``-th tick after event ``seq`` is kept."""
+    return f"event/{seq:012d}/tick{n:06d}"
+
+
+def memory_text(memory: Memory) -> str:
+    """The policy's memory for a cell."""
+    return _packed(memory)
+
+
+def closed(escalations: Mapping[str, Escalation], run: str) -> tuple[Escalation, ...]:
+    """The questions of ``run`` that are still open."""
+    return tuple(one for one in escalations.values() if one.is_open and one.run == run and one.subject is not None)

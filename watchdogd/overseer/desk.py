@@ -1,0 +1,311 @@
+"""The desk: what people ask for, checked, carried out once, answered (DESIGN 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from watchdogd.core.access import Scope, permitted
+from watchdogd.core.errors import RequestRefused
+from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, ReleaseLatch
+from watchdogd.core.ids import SEGMENT
+from watchdogd.core.lease import overseer as lease
+from watchdogd.core.lease.messages import AnswerOrder, Level, NudgeOrder, RunOrder, StopOrder
+from watchdogd.overseer.book import Book
+from watchdogd.overseer.enforce import Enforcer
+from watchdogd.ports import Clock, Received, Record, Transaction
+from watchdogd.wire import codec
+from watchdogd.wire.channel import Lift
+from watchdogd.wire.messages import Message, Request, Response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A pause whose ``held`` is still to be reported."""
+
+    user: str
+    request: str
+    latch: str
+
+
+class Desk:
+    """Requests in, responses out. Every method runs inside a transaction."""
+
+    def __init__(
+        self,
+        book: Book,
+        enforcer: Enforcer,
+        record: Record,
+        clock: Clock,
+        missions: Callable[[], frozenset[str]],
+    ) -> None:
+        self.book, self._enforcer, self._record = book, enforcer, record
+        self._clock, self._missions = clock, missions
+        self.waiting: list[Waiting] = []
+
+    def take(self, changing: Transaction, arrived: Received) -> None:
+        """One arrival on ``control/request/{user}``: carried out, or recorded and ignored."""
+        message = arrived.message
+        reason = self._unusable(arrived)
+        if reason or message is None or not isinstance(message.payload, Request):
+            self.ignore(changing, arrived, reason or "no request")
+            return
+        request = message.payload
+        name = request.id if request.id and SEGMENT.match(request.id) else f"t{self._clock.nonce()}"
+        key = f"request/{message.user}/{name}"
+        before = self.answered(key)
+        if before is not None:
+            self._respond(changing, message.user, before, key="")
+            return
+        self._respond(changing, message.user, self._carried_out(changing, message, replace(request, id=name)), key=key)
+
+    def _unusable(self, arrived: Received) -> str:
+        message = arrived.message
+        if arrived.problem is not None:
+            return arrived.problem.reason
+        if arrived.retained:
+            return "retained"
+        if message is None:
+            return "empty"
+        if message.expires is not None and message.expires < self._clock.wall():
+            return "expired"
+        return ""
+
+    def ignore(self, changing: Transaction, arrived: Received, reason: str) -> None:
+        """Records what was not acted on."""
+        changing.append(
+            {
+                "kind": "ignored",
+                "at": self._clock.wall(),
+                "body": {
+                    "topic": arrived.topic[-200:],
+                    "reason": reason,
+                    "digest": arrived.digest,
+                    "size": arrived.size,
+                    "text": str(arrived.problem or "")[:300],
+                },
+            }
+        )
+
+    def _carried_out(self, changing: Transaction, message: Message, request: Request) -> Response:
+        user = message.user
+        scope = Scope(request.command)
+        changing.append(
+            {"kind": "request", "at": self._clock.wall(), "body": {"user": user, "request": codec.dump(request)}}
+        )
+        if self.book.restricted:
+            return self._rejected(request, f"remote control is off: {self.book.restricted}")
+        if not permitted(self.book.policy.operators, user, scope):
+            return self._rejected(
+                request, f"{user} may not {request.command} (list the person under [policy.operators])"
+            )
+        try:
+            return self._do(changing, user, request)
+        except RequestRefused as why:
+            return Response(request=request.id, command=request.command, status="error", text=str(why))
+
+    @staticmethod
+    def _rejected(request: Request, text: str) -> Response:
+        return Response(request=request.id, command=request.command, status="rejected", text=text)
+
+    def _do(self, changing: Transaction, user: str, request: Request) -> Response:
+        doers: Mapping[str, Callable[[Transaction, str, Request], Response]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "nudge": self._nudge,
+            "approve": self._approve,
+            "deny": self._deny,
+            "ack": self._ack,
+            "stop": self._stop,
+            "run": self._run,
+            "level": self._level,
+            "label": self._label,
+            "rollback": self._rollback,
+        }
+        return doers[request.command](changing, user, request)
+
+    @staticmethod
+    def _ok(request: Request, text: str) -> Response:
+        return Response(request=request.id, command=request.command, status="ok", text=text)
+
+    def _respond(self, changing: Transaction, user: str, response: Response, *, key: str) -> None:
+        if key:
+            changing.put(key, response)
+            self._enforcer.row(changing, "response", response, response.text)
+        self._enforcer.out.messages.append(self._enforcer.message(response, response.text, user=user))
+
+    # --- the commands ---
+
+    def _pause(self, changing: Transaction, user: str, request: Request) -> Response:
+        name = f"operator/{user}"
+        reason = request.text or request.target or "no reason given"
+        self._enforcer.latch(changing, name, user, reason, shadow_too=True)
+        self.waiting.append(Waiting(user=user, request=request.id, latch=name))
+        text = f"paused by {user}: {reason}. No further call will start; held follows once that is proven."
+        return Response(request=request.id, command="pause", status="ok", stage="latched", text=text)
+
+    def held(self, changing: Transaction, proven: tuple[lease.Unproven, ...], how: str) -> None:
+        """Reports the pauses that now hold."""
+        for one in proven:
+            changing.append({"kind": "held", "at": self._clock.wall(), "body": {"latch": one.name, "how": how}})
+            for wait in [wait for wait in self.waiting if wait.latch == one.name]:
+                self.waiting.remove(wait)
+                running = self.book.proto.acked is not None and self.book.proto.acked.running
+                still = " A call that had started before is still running." if running else ""
+                self._respond(
+                    changing,
+                    wait.user,
+                    Response(
+                        request=wait.request,
+                        command="pause",
+                        status="ok",
+                        stage="held",
+                        text=f"held: no effect can start.{still}",
+                        proof=how,
+                    ),
+                    key="",
+                )
+
+    def _resume(self, changing: Transaction, user: str, request: Request) -> Response:
+        target = request.target
+        names = [latch.name for latch in self.book.proto.latches]
+        question = self.book.escalations.get(target)
+        if question is not None and isinstance(question.subject, ReleaseLatch):
+            names = [question.subject.latch]
+        elif target and target in names:
+            names = [target]
+        elif target:
+            raise RequestRefused(self._no_such(target, "latch or question about one"))
+        self._enforcer.out.lines.append(Lift(by=user))
+        for name in names:
+            self._enforcer.release(changing, name, user)
+            for one in tuple(self.book.escalations.values()):
+                if isinstance(one.subject, ReleaseLatch) and one.subject.latch == name:
+                    self._enforcer.close(changing, one, "approved", user, request.text)
+        if request.text and self.book.run.active:
+            self._enforcer.order(changing, self.book.run.id, NudgeOrder(text=request.text, by=user))
+        if not names:
+            return self._ok(request, "nothing was paused")
+        return self._ok(request, f"released by {user}: {', '.join(names)}")
+
+    def _nudge(self, changing: Transaction, user: str, request: Request) -> Response:
+        if not request.text:
+            raise RequestRefused("a nudge needs words: nudge <text>")
+        if not self.book.run.active:
+            raise RequestRefused("no run is under way")
+        order = self._enforcer.order(changing, self.book.run.id, NudgeOrder(text=request.text, by=user))
+        return self._ok(request, f"on its way to the worker as order {order.n}")
+
+    def _question(self, request: Request) -> Escalation:
+        if not request.target:
+            raise RequestRefused(f"{request.command} needs the question's id: {request.command} <id>")
+        one = self.book.escalations.get(request.target)
+        if one is None:
+            raise RequestRefused(self._no_such(request.target, "open question"))
+        if one.expires_at is not None and one.expires_at <= self._clock.wall():
+            raise RequestRefused(f"{one.id} has expired")
+        return one
+
+    def _no_such(self, target: str, what: str) -> str:
+        done = self.closed(target)
+        if done is not None:
+            by = f" by {done.by}" if done.by else ""
+            return f"{target} is over: {done.state}{by}"
+        return f"{target} is no {what}"
+
+    def answered(self, key: str) -> Response | None:
+        """The response to a request that was seen before."""
+        return self._record.load(Response, key)
+
+    def closed(self, target: str) -> Escalation | None:
+        """An escalation that is over."""
+        return self._record.load(Escalation, f"closed/{target}")
+
+    def _approve(self, changing: Transaction, user: str, request: Request) -> Response:
+        one = self._question(request)
+        if isinstance(one.subject, ReleaseLatch):
+            if not permitted(self.book.policy.operators, user, Scope.RESUME):
+                return self._rejected(request, f"{user} may not resume")
+            return self._resume(changing, user, request)
+        return self._answer(changing, user, request, one, "approved")
+
+    def _deny(self, changing: Transaction, user: str, request: Request) -> Response:
+        one = self._question(request)
+        if isinstance(one.subject, ReleaseLatch):
+            self._enforcer.close(changing, one, "denied", user, request.text)
+            return self._ok(request, f"it stays paused: {one.subject.latch}")
+        return self._answer(changing, user, request, one, "denied")
+
+    def _answer(self, changing: Transaction, user: str, request: Request, one: Escalation, answer: str) -> Response:
+        match one.subject:
+            case ApproveCall(action_digest=digest) | AskedByWorker(action_digest=digest):
+                pass
+            case _:
+                raise RequestRefused(f"{one.id} is a notice: acknowledge it with ack {one.id}")
+        valid_until = self._clock.wall() + self.book.policy.questions.approval_valid_s
+        body = AnswerOrder(
+            question=one.id,
+            answer="approved" if answer == "approved" else "denied",
+            action_digest=digest,
+            by=user,
+            text=request.text,
+            valid_until=valid_until,
+        )
+        self._enforcer.close(changing, one, answer, user, request.text)
+        self._enforcer.order(changing, one.run, body)
+        return self._ok(request, f"{one.id} {answer} by {user}")
+
+    def _ack(self, changing: Transaction, user: str, request: Request) -> Response:
+        one = self._question(request)
+        if one.subject is not None:
+            raise RequestRefused(f"{one.id} is a question: {' or '.join(one.options)} {one.id}")
+        self._enforcer.close(changing, one, "acked", user, request.text)
+        if one.group == "record-broken":
+            self.book.proto = replace(self.book.proto, unreadable="")
+            changing.put("unreadable", "")
+        return self._ok(request, f"{one.id} acknowledged by {user}")
+
+    def _stop(self, changing: Transaction, user: str, request: Request) -> Response:
+        if not self.book.run.active:
+            raise RequestRefused("no run is under way")
+        reason = request.text or "no reason given"
+        order = self._enforcer.order(changing, self.book.run.id, StopOrder(by=user, reason=reason))
+        return self._ok(request, f"run {self.book.run.id} is being stopped (order {order.n})")
+
+    def _run(self, changing: Transaction, user: str, request: Request) -> Response:
+        missions = self._missions()
+        dry = request.text.strip() == "--dry-run"
+        if request.target not in missions:
+            known = ", ".join(sorted(missions)) or "none"
+            raise RequestRefused(f"no mission is called {request.target!r}; there are: {known}")
+        self._enforcer.out.lines.append(Lift(by=user))
+        order = self._enforcer.order(changing, "", RunOrder(mission=request.target, by=user, dry_run=dry))
+        return self._ok(request, f"mission {request.target} is queued (order {order.n})")
+
+    def _level(self, changing: Transaction, user: str, request: Request) -> Response:
+        try:
+            level = Level(request.target)
+        except ValueError:
+            raise RequestRefused(f"no such level; there are: {', '.join(Level)}") from None
+        self.book.level = level
+        self.book.proto = lease.levelled(self.book.proto, level)
+        changing.append({"kind": "level", "at": self._clock.wall(), "body": {"level": level.value, "by": user}})
+        self._enforcer.save(changing)
+        self._enforcer.out.push = True
+        return self._ok(request, f"level {level.value} set by {user}")
+
+    def _label(self, changing: Transaction, user: str, request: Request) -> Response:
+        if request.text not in ("false-alarm", "right"):
+            raise RequestRefused("label <finding or escalation id> false-alarm|right")
+        changing.append(
+            {
+                "kind": "label",
+                "at": self._clock.wall(),
+                "body": {"target": request.target, "label": request.text, "by": user},
+            }
+        )
+        return self._ok(request, f"{request.target} labelled {request.text}")
+
+    def _rollback(self, changing: Transaction, user: str, request: Request) -> Response:
+        del changing, user
+        raise RequestRefused(f"there is no checkpoint {request.target!r}")

@@ -1,0 +1,130 @@
+"""The dead-man's switch: freezes the worker when no acknowledged lease is reported, and the decisions that stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from watchdogd.core.errors import RecordError
+from watchdogd.core.lease import supervisor as lease
+from watchdogd.core.lease.messages import Timing
+from watchdogd.core.lease.supervisor import Act, Decided, Standing, SupervisorState
+from watchdogd.core.proof import Proof
+from watchdogd.ports import Clock, Record, WorkerTree
+
+CELL = "decided"
+
+
+class DeadMan:
+    """Owns the supervisor's protocol state; the only one that freezes, thaws and kills the worker's tree."""
+
+    def __init__(
+        self, *, record: Record, clock: Clock, timing: Timing, on_change: Callable[[Proof | None], None]
+    ) -> None:
+        self._record, self._clock, self._on_change = record, clock, on_change
+        stands = record.load(Decided, CELL)
+        self.state = SupervisorState(
+            last_ack=clock.boot(),
+            standing=Standing.FROZEN if stands is not None else Standing.RUNNING,
+            decided=stands,
+            timing=timing,
+        )
+        self._tree: WorkerTree | None = None
+        self._acting = asyncio.Lock()
+        self.proof: Proof | None = None
+        """What the newest act showed."""
+
+    @property
+    def may_spawn(self) -> bool:
+        """No spawn under a freeze or kill by decision."""
+        return lease.may_spawn(self.state)
+
+    def spawned(self, tree: WorkerTree) -> None:
+        """A worker was started."""
+        self._tree = tree
+        self.state = lease.spawned(self.state, self._clock.boot())
+        self.proof = None
+        self._on_change(None)
+
+    def gone(self, proof: Proof) -> None:
+        """The worker is dead."""
+        self._tree, self.proof = None, proof
+        self._on_change(proof)
+
+    def holds(self, pid: int) -> bool:
+        """Whether ``pid`` is in the worker's tree."""
+        return self._tree is not None and pid in self._tree.look().pids
+
+    def hello(self, epoch: int) -> None:
+        """An overseer has claimed its record: only its reports count from now on."""
+        self.state = replace(self.state, overseer_epoch=epoch)
+
+    async def reported(self, epoch: int, age_s: float) -> None:
+        """S1."""
+        self.state, acts = lease.reported(self.state, self._clock.boot(), epoch, age_s)
+        await self._act(acts)
+
+    async def ready(self) -> None:
+        """S3."""
+        self.state, acts = lease.ready(self.state, self._clock.boot())
+        await self._act(acts)
+
+    async def timed(self) -> None:
+        """S2."""
+        before = self.state
+        self.state, acts = lease.timed(self.state, self._clock.boot())
+        if acts:
+            self._note(
+                "freeze", "supervisor", f"no acknowledged lease for {self._clock.boot() - before.last_ack:.0f} s"
+            )
+        await self._act(acts)
+
+    async def decide(self, what: Decided) -> Proof | None:
+        """A freeze or kill by decision: on disk first, then done, then proven. A disk that refuses does not stop it."""
+        try:
+            with self._record.transaction() as changing:
+                changing.put(CELL, what)
+                changing.append(
+                    {"kind": "decided", "at": what.at, "what": what.kind, "by": what.by, "why": what.reason}
+                )
+        except RecordError:
+            pass  # stopping is worth more than writing down that it was stopped
+        self.state, acts = lease.decided(self.state, what)
+        await self._act(acts)
+        return self.proof
+
+    async def lift(self, by: str) -> bool:
+        """A listed person takes the decision back; False when none stood."""
+        if self.state.decided is None:
+            return False
+        with self._record.transaction() as changing:
+            changing.drop(CELL)
+            changing.append({"kind": "lifted", "at": self._clock.wall(), "by": by})
+        self.state, acts = lease.lifted(self.state, self._clock.boot())
+        await self._act(acts)
+        return True
+
+    def _note(self, kind: str, by: str, why: str) -> None:
+        try:
+            with self._record.transaction() as changing:
+                changing.append({"kind": kind, "at": self._clock.wall(), "by": by, "why": why})
+        except RecordError:
+            return
+
+    async def _act(self, acts: tuple[Act, ...]) -> None:
+        for act in acts:
+            tree = self._tree
+            if tree is None:
+                continue
+            async with self._acting:
+                match act:
+                    case Act.FREEZE:
+                        self.proof = await asyncio.to_thread(tree.freeze)
+                    case Act.KILL:
+                        self.proof = await asyncio.to_thread(tree.kill)
+                    case Act.THAW_WORKER:
+                        self.proof = await asyncio.to_thread(tree.thaw_worker)
+                    case Act.THAW_TOOLS:
+                        self.proof = await asyncio.to_thread(tree.thaw)
+            self._on_change(self.proof)

@@ -1,0 +1,87 @@
+"""Each event in a few plain words."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from watchdogd.core import events as e
+
+SHORT = 160
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHORT else line[: SHORT - 1] + "…"
+
+
+def _money(usd: float | None) -> str:
+    return "cost unknown" if usd is None else f"${usd:.4f}"
+
+
+def _of_model(body: e.ModelStarted | e.ModelCalled | e.ProviderError) -> str:
+    match body:
+        case e.ModelStarted():
+            return f"asks {body.model}"
+        case e.ModelCalled():
+            return _short(body.text.head) or f"the model answered ({body.stop_reason}), {_money(body.cost_usd)}"
+        case e.ProviderError():
+            again = f", tries again in {body.retry_in_s:.0f} s" if body.retry_in_s is not None else ""
+            return _short(f"the model's provider failed: {body.error}{again}")
+        case _:
+            assert_never(body)
+
+
+def _of_call(body: e.ToolIntended | e.Gated | e.ToolStarted | e.ToolFinished) -> str:
+    match body:
+        case e.ToolIntended():
+            return _short(f"wants {body.summary or body.tool}")
+        case e.Gated():
+            return _short(f"{body.outcome}: {body.reason}")
+        case e.ToolStarted():
+            return f"runs {body.tool}"
+        case e.ToolFinished():
+            code = f", exit status {body.exit_code}" if body.exit_code else ""
+            return _short(f"{body.tool}: {body.outcome}{code} {body.result.head if body.outcome != 'ok' else ''}")
+        case _:
+            assert_never(body)
+
+
+def headline(event: e.Event) -> str:  # noqa: C901 - one line per kind
+    """What happened, in one line for a person who sees nothing else."""
+    body = event.body
+    match body:
+        case e.RunStarted():
+            return _short(f"run of {body.mission} began ({body.trigger}): {body.goal}")
+        case e.UserSaid():
+            return _short(f"{body.who or 'user'}: {body.text.head}")
+        case e.ModelStarted() | e.ModelCalled() | e.ProviderError():
+            return _of_model(body)
+        case e.ToolIntended() | e.Gated() | e.ToolStarted() | e.ToolFinished():
+            return _of_call(body)
+        case e.ContextEdited():
+            return f"{body.cleared_tokens} tokens of old context cleared by {body.by}"
+        case e.MemoryWritten():
+            return f"memory: {body.path}"
+        case e.CheckpointTaken():
+            return f"checkpoint {body.checkpoint} ({body.reason}){'' if body.complete else ', incomplete'}"
+        case e.RolledBack():
+            done = f"back at checkpoint {body.checkpoint}"
+            return done if body.ok else _short(f"no rollback to {body.checkpoint}: {body.reason}")
+        case e.Nudged():
+            return _short(f"nudged: {body.text}")
+        case e.Probed():
+            return f"recall probe: {body.right} of {body.asked} right"
+        case e.Held():
+            return _short(f"holds: {body.text}")
+        case e.Released():
+            return f"goes on after {body.held_s:.0f} s"
+        case e.Answered():
+            return _short(f"question {body.question}: {body.answer}{' by ' + body.by if body.by else ''}")
+        case e.Resources():
+            return f"cpu {body.cpu_percent:.0f} %, memory {body.rss_bytes // 1048576} MiB, {body.children} children"
+        case e.RunFinished():
+            return _short(f"run ended: {body.outcome}. {body.reason}")
+        case e.Tick():
+            return "time passed"
+        case _:
+            assert_never(body)
