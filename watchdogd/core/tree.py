@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
@@ -175,95 +175,120 @@ class Residue:
     why: str
 
 
-def undoing(target: Entry, present: Entry, load: Loader, path: str = "") -> Iterator[Effect | Residue]:
-    """The steps from directory ``present`` to directory ``target``; none where they are the same.
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What this process may give away: only a privileged one may give files to others."""
+
+    privileged: bool
+    uid: int = 0
+    groups: frozenset[int] = frozenset()
+
+    def possible(self, entry: Entry) -> Entry:
+        """``entry`` as it can be made here.
+
+        A file that would run with its owner's rights must not get another owner and keep the bit.
+        """
+        if self.privileged:
+            return entry
+        drop = (_SETUID if entry.uid != self.uid else 0) | (_SETGID if entry.gid not in self.groups else 0)
+        return replace(entry, mode=entry.mode & ~drop) if entry.mode & drop else entry
+
+    def same(self, want: Entry, have: Entry) -> bool:
+        """Whether permissions and, where it can be changed, the owner are as wanted."""
+        owner = not self.privileged or (want.uid, want.gid) == (have.uid, have.gid)
+        return owner and self.possible(want).mode == have.mode
+
+
+_SETUID, _SETGID = 0o4000, 0o2000
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """The way from what is to what a checkpoint holds, as steps.
 
     Each step can be repeated and dying between any two is safe: what is left to do is what this yields for the
     workspace as it is then.
     """
-    if target.ref != present.ref:
-        want, have = load(target.ref), load(present.ref)
-        for name in sorted(want.keys() | have.keys()):
-            yield from _undo(f"{path}/{name}" if path else name, want.get(name), have.get(name), load)
-    if (target.mode, target.uid, target.gid) != (present.mode, present.uid, present.gid):
-        yield SetMode(path, target, present)
 
+    load: Loader
+    rights: Rights
 
-def _undo(path: str, want: Entry | None, have: Entry | None, load: Loader) -> Iterator[Effect | Residue]:
-    if want is None:
-        if have is not None:
-            yield from _take_away(path, have, load)
-    elif want.kind is Kind.OTHER:
-        yield from _not_captured(path, want, have, load)
-    elif have is None:
-        yield from _put(path, want, None, load)
-    elif have.left_alone:
-        yield Residue(path, f"{have.ref} now, left alone")
-    elif want.kind is not have.kind:
-        if _holds_left_alone(have, load):
+    def steps(self, target: Entry, present: Entry, path: str = "") -> Iterator[Effect | Residue]:
+        """The steps from directory ``present`` to directory ``target``; none where they are the same."""
+        if target.ref != present.ref:
+            want, have = self.load(target.ref), self.load(present.ref)
+            for name in sorted(want.keys() | have.keys()):
+                yield from self._one(f"{path}/{name}" if path else name, want.get(name), have.get(name))
+        if not self.rights.same(target, present):
+            yield SetMode(path, target, present)
+
+    def _one(self, path: str, want: Entry | None, have: Entry | None) -> Iterator[Effect | Residue]:
+        if want is None:
+            if have is not None:
+                yield from self._take_away(path, have)
+        elif want.kind is Kind.OTHER:
+            yield from self._not_captured(path, want, have)
+        elif have is None:
+            yield from self._put(path, want, None)
+        elif have.left_alone:
+            yield Residue(path, f"{have.ref} now, left alone")
+        elif want.kind is not have.kind:
+            if self._holds_left_alone(have):
+                yield Residue(path, "a directory that holds what is left alone")
+            else:
+                yield Quarantine(path, have)
+                yield from self._put(path, want, None)
+        elif want.kind is Kind.DIR:
+            yield from self.steps(want, have, path)
+        elif want.ref != have.ref:
+            yield from self._put(path, want, have)
+        elif not self.rights.same(want, have):
+            yield from self._same_content(path, want, have)
+
+    def _take_away(self, path: str, have: Entry) -> Iterator[Effect | Residue]:
+        if have.left_alone:
+            return
+        if self._holds_left_alone(have):
+            for name, inner in sorted(self.load(have.ref).items()):
+                yield from self._take_away(f"{path}/{name}", inner)
             yield Residue(path, "a directory that holds what is left alone")
         else:
             yield Quarantine(path, have)
-            yield from _put(path, want, None, load)
-    elif want.kind is Kind.DIR:
-        yield from undoing(want, have, load, path)
-    elif want.ref != have.ref:
-        yield from _put(path, want, have, load)
-    elif (want.mode, want.uid, want.gid) != (have.mode, have.uid, have.gid):
-        yield from _same_content(path, want, have, load)
 
+    def _not_captured(self, path: str, want: Entry, have: Entry | None) -> Iterator[Effect | Residue]:
+        if want.left_alone or (have is not None and (have.kind, have.ref) == (Kind.OTHER, want.ref)):
+            return
+        if have is not None and want.ref in SPECIAL and not have.left_alone and not self._holds_left_alone(have):
+            yield Quarantine(path, have)
+        yield Residue(path, f"{want.ref}, not captured")
 
-def _take_away(path: str, have: Entry, load: Loader) -> Iterator[Effect | Residue]:
-    if have.left_alone:
-        return
-    if _holds_left_alone(have, load):
-        for name, inner in sorted(load(have.ref).items()):
-            yield from _take_away(f"{path}/{name}", inner, load)
-        yield Residue(path, "a directory that holds what is left alone")
-    else:
-        yield Quarantine(path, have)
+    def _put(self, path: str, want: Entry, have: Entry | None) -> Iterator[Effect | Residue]:
+        match want.kind:
+            case Kind.FILE:
+                yield PutFile(path, want, have)
+            case Kind.LINK:
+                yield PutLink(path, want, have)
+            case Kind.DIR:
+                yield PutTree(path, want)
+                yield from self._missing_within(path, want)
+            case Kind.OTHER:
+                yield Residue(path, f"{want.ref}, not captured")
 
+    def _missing_within(self, path: str, want: Entry) -> Iterator[Residue]:
+        for name, inner in sorted(self.load(want.ref).items()):
+            if inner.kind is Kind.DIR:
+                yield from self._missing_within(f"{path}/{name}", inner)
+            elif inner.kind is Kind.OTHER and not inner.left_alone:
+                yield Residue(f"{path}/{name}", f"{inner.ref}, not captured")
 
-def _not_captured(path: str, want: Entry, have: Entry | None, load: Loader) -> Iterator[Effect | Residue]:
-    if want.left_alone:
-        return
-    if have is not None and (have.kind, have.ref) == (Kind.OTHER, want.ref):
-        return
-    if have is not None and want.ref in SPECIAL and not have.left_alone and not _holds_left_alone(have, load):
-        yield Quarantine(path, have)
-    yield Residue(path, f"{want.ref}, not captured")
+    def _same_content(self, path: str, want: Entry, have: Entry) -> Iterator[Effect | Residue]:
+        # A mode set on a file with a second name would be set outside the workspace as well.
+        if want.kind is Kind.LINK or HARD_LINK in have.notes:
+            yield from self._put(path, want, have)
+        else:
+            yield SetMode(path, want, have)
 
-
-def _put(path: str, want: Entry, have: Entry | None, load: Loader) -> Iterator[Effect | Residue]:
-    match want.kind:
-        case Kind.FILE:
-            yield PutFile(path, want, have)
-        case Kind.LINK:
-            yield PutLink(path, want, have)
-        case Kind.DIR:
-            yield PutTree(path, want)
-            yield from _missing_within(path, want, load)
-        case Kind.OTHER:
-            yield Residue(path, f"{want.ref}, not captured")
-
-
-def _missing_within(path: str, want: Entry, load: Loader) -> Iterator[Residue]:
-    for name, inner in sorted(load(want.ref).items()):
-        if inner.kind is Kind.DIR:
-            yield from _missing_within(f"{path}/{name}", inner, load)
-        elif inner.kind is Kind.OTHER and not inner.left_alone:
-            yield Residue(f"{path}/{name}", f"{inner.ref}, not captured")
-
-
-def _same_content(path: str, want: Entry, have: Entry, load: Loader) -> Iterator[Effect | Residue]:
-    # A mode set on a file with a second name would be set outside the workspace as well.
-    if want.kind is Kind.LINK or HARD_LINK in have.notes:
-        yield from _put(path, want, have, load)
-    else:
-        yield SetMode(path, want, have)
-
-
-def _holds_left_alone(have: Entry, load: Loader) -> bool:
-    if have.kind is not Kind.DIR:
-        return False
-    return any(inner.left_alone or _holds_left_alone(inner, load) for inner in load(have.ref).values())
+    def _holds_left_alone(self, have: Entry) -> bool:
+        if have.kind is not Kind.DIR:
+            return False
+        return any(inner.left_alone or self._holds_left_alone(inner) for inner in self.load(have.ref).values())
