@@ -16,6 +16,8 @@ from watchdogd.settings.secrets import SECRET_KEY, SECRET_VALUE, variable_of
 
 Complaint: TypeAlias = tuple[KeyPath, str]
 
+DATE = "a TOML date"
+"""Key under which a date travels as JSON: no setting is one."""
 MISSING = "missing"
 UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _ABSENT = frozenset({"missing", "missing_argument", "missing_keyword_only_argument"})
@@ -51,7 +53,7 @@ def _kind(value: object) -> str:
         case list() | tuple():
             return "a list"
         case dict():
-            return "a table"
+            return "a date or time" if DATE in value else "a table"
         case _:
             return "a date or time"
 

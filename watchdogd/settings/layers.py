@@ -40,6 +40,8 @@ class Origin:
                 return "default"
             case "env":
                 return f"${self.name}"
+            case "policy":
+                return f"policy {Path(self.name).stem}:{self.line}"
             case _:
                 return f"{self.name}:{self.line}" if self.line else self.name
 
@@ -64,6 +66,8 @@ def _syntax(file: str, text: str, why: tomllib.TOMLDecodeError) -> Problem:
     line = int(found[1]) if found and found[1] else max(1, text.rstrip().count("\n") + 1)
     column = f" (column {found[2]})" if found and found[2] else " (at the end)"
     said = _AT_LINE.sub("", str(why))
+    if said == "Cannot overwrite a value" and re.search(r"^policy\s*=", text, re.MULTILINE):
+        said = 'policy = "NAME" and [policy] exclude each other, write base = "NAME" below [policy]'
     return Problem(file=file, line=line, key="", text=f"not TOML: {said[:1].lower()}{said[1:]}{column}")
 
 
@@ -144,6 +148,8 @@ def env_layer(env: Mapping[str, str], files: Sequence[Layer]) -> tuple[Layer, li
         path: list[str] = []
         for part in parts:
             path.append(_spelled(part, _names(files, path)) if schema.is_names(tuple(path)) else part.lower())
+        if path == ["policy"]:
+            path.append("base")  # so that other variables can change the policy it names
         origin = Origin(kind="env", name=variable)
         if not _put(data, path, _typed(env[variable], tuple(path))):
             problems.append(origin.problem(".".join(path), "another variable sets the whole section"))
@@ -208,6 +214,10 @@ def merged(layers: Sequence[Layer]) -> Table:
 
 def origin_of(layers: Sequence[Layer], path: KeyPath) -> Origin:
     """Where the value at ``path`` comes from, or its nearest table; ``layers`` lowest first."""
+    lists = [path[:index] for index, step in enumerate(path) if isinstance(step, int)]
+    if lists:  # a list is one layer's as a whole
+        owner = next((layer for layer in reversed(layers) if lists[0] in layer.origins), None)
+        layers = layers if owner is None else [owner]
     for length in range(len(path), 0, -1):
         for layer in reversed(layers):
             found = layer.origins.get(path[:length])

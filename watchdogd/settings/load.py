@@ -43,6 +43,8 @@ class Loaded:
     settings: Settings
     origins: Mapping[str, Origin]
     """Dotted key to its origin, for every value; what nobody set is ``default``."""
+    items: Mapping[str, Origin]
+    """The same for each item of a list, its number behind the key."""
     digest: str
     """Of the settings; secrets are no part of them."""
     files: tuple[Path, ...]
@@ -93,6 +95,20 @@ def _origins(settings: Settings, layers: Sequence[Layer]) -> Mapping[str, Origin
     return found
 
 
+def _items(settings: Settings, layers: Sequence[Layer]) -> Mapping[str, Origin]:
+    """Where each item of every list of ``settings`` comes from."""
+    found: dict[str, Origin] = {}
+
+    def walk(value: object, path: KeyPath) -> None:
+        for key, inner in value.items() if isinstance(value, dict) else []:
+            walk(inner, (*path, key))
+        for index in range(len(value) if isinstance(value, list) else 0):
+            found[".".join(str(step) for step in (*path, index))] = origin_of(layers, (*path, index))
+
+    walk(plain(settings), ())
+    return found
+
+
 _DEFAULTS = Layer(
     data={"broker": {"operators": {LOCAL_OPERATOR: [scope.value for scope in sorted(Scope)]}}}, origins={}
 )
@@ -114,7 +130,8 @@ def _problems(found: Iterable[Complaint], layers: Sequence[Layer], main: Path) -
         origin = origin_of(layers, path)
         if origin is DEFAULT:
             origin = Origin(kind="file", name=str(main))
-        problems.append(origin.problem(".".join(str(step) for step in path), text))
+        said = SECRET_VALUE.sub("[secret]", text)
+        problems.append(origin.problem(".".join(str(step) for step in path), said))
     return problems
 
 
@@ -151,17 +168,21 @@ def load(
         layers.append(denials)
     for layer in layers:
         found.update(_strangers(layer))
+    if not isinstance(data.get("missions", {}), dict):
+        found["missions",] = "must be tables, [missions.NAME]"
+        del data["missions"]
     settings, wrong = validated(cast("Table", absolute(data, (), directory, home)))
     paths += [policy_path] if policy_path else []
     for at, text in wrong:
         if not (problems and text == MISSING):  # it may stand in a file that could not be read
             found.setdefault(at, text)
+    between: list[Complaint] = []
     if settings is not None:
         priced = price_table(settings)
         for at, text in sanity.faults(settings, env=env, loaded=tuple(paths), demo=demo, prices=priced):
             if not any(at[: len(other)] == other for other in found):
-                found[at] = text
-    problems += _problems(found.items(), layers, path)
+                between.append((at, text))
+    problems += _problems([*found.items(), *between], layers, path)
     if problems or settings is None:
         raise ConfigError(sorted(set(problems), key=lambda one: (one.file != str(path), one.file, one.line, one.key)))
     # One spelling of every number (2 and 2.0), so that equal settings have equal digests in every process.
@@ -169,6 +190,7 @@ def load(
     return Loaded(
         settings=settings,
         origins=_origins(settings, layers),
+        items=_items(settings, layers),
         digest=settings.digest,
         files=tuple(paths),
         warnings=(*_problems(sanity.remarks(settings), layers, path), *_near_misses(env)),

@@ -78,7 +78,8 @@ class _Scan:
         *outer, last = self._key()
         self.at += 2 if double else 1
         path = (*self._resolved(outer), last)
-        self.found.setdefault(path, line)
+        for length in range(1, len(path) + 1):
+            self.found.setdefault(path[:length], line)
         if double:
             index = self.tables.get(path, 0)
             self.tables[path] = index + 1

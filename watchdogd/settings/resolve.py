@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from watchdogd.core.access import Scope
 from watchdogd.settings import schema
-from watchdogd.settings.complaints import MISSING, Complaint, complaints
+from watchdogd.settings.complaints import DATE, MISSING, Complaint, complaints
 from watchdogd.settings.layers import Table
 from watchdogd.settings.model import Settings
 from watchdogd.settings.positions import KeyPath
@@ -74,7 +74,7 @@ def _shaped(data: Table) -> Table:
 
 
 def _json(data: Table) -> str:
-    return json.dumps(data, default=lambda value: {"a TOML date": str(value)})
+    return json.dumps(data, default=lambda value: {DATE: str(value)})
 
 
 def validated(data: Table) -> tuple[Settings | None, list[Complaint]]:

@@ -50,7 +50,7 @@ def _models(settings: Settings) -> Iterator[Complaint]:
             yield (name, "provider"), f'"scripted" needs {name}.scenario'
         if part.provider != "scripted" and part.scenario is not None:
             yield (name, "scenario"), 'only provider "scripted" follows a scenario'
-        if part.scenario is not None and not part.scenario.is_file():
+        elif part.scenario is not None and not part.scenario.is_file():
             yield (name, "scenario"), f"no such file: {part.scenario}"
         if part.provider == "scripted" and part.base_url:
             yield (name, "base_url"), '"scripted" starts its own server'
@@ -144,6 +144,8 @@ def _thresholds(group: object, at: KeyPath) -> Iterator[Complaint]:
 
 def _roots(settings: Settings, env: Mapping[str, str], loaded: tuple[Path, ...]) -> Iterator[Complaint]:
     homes = roots.homes(env)
+    scenarios = (settings.worker.scenario, settings.judge.scenario)
+    loaded += tuple(path for path in scenarios if path is not None)
     for text in roots.faults(settings.agent.workspace, settings.agent.state_dir, homes=homes, loaded=loaded):
         yield ("agent", "workspace"), text
     if settings.agent.state_dir.exists() and not settings.agent.state_dir.is_dir():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -37,6 +38,9 @@ class Every:
 
 Trigger: TypeAlias = AtStart | OnRequest | Cron | Every
 
+SOME_LEAP_YEAR = datetime(2028, 1, 1, tzinfo=UTC)
+"""From when on a schedule is tried out; in it every date that exists comes."""
+
 SHORTEST_S = 1.0
 """The shortest interval (seconds)."""
 
@@ -68,11 +72,15 @@ def _cron(expression: str) -> Cron:
     if len(fields) != 5:
         raise ValueError(f"cron wants 5 fields (minute hour day month weekday), not {len(fields)}")
     fields[4] = _weekdays(fields[4])
+    if fields[2] != "*" and fields[4] != "*":
+        raise ValueError("cron with both a day and a weekday: crontab means either, this scheduler means both")
     normal = " ".join(fields)
     try:
-        CronTrigger.from_crontab(normal, timezone="UTC")
+        trigger = CronTrigger.from_crontab(normal, timezone="UTC")
     except ValueError as why:
         raise ValueError(f"cron {expression!r}: {why}") from None
+    if trigger.get_next_fire_time(None, SOME_LEAP_YEAR) is None:
+        raise ValueError(f"cron {expression!r} never comes")
     return Cron(expression=normal)
 
 
