@@ -89,7 +89,7 @@ def test_check_reports_every_problem_on_a_line_and_exits_with_two(main):
     assert result.stderr.splitlines() == [
         f"{main}:8: missions.nightly.budget_usd: no budget, no start: set budget_usd or budget_tokens",
         f"{main}:10: missions.nightly.budget_usdd: unknown key; did you mean budget_usd?",
-        f"{main}:27: worker.max_tokens: must be a whole number, not text",
+        f"{main}:26: worker.max_tokens: must be a whole number, not text",
     ]
 
 
