@@ -16,7 +16,7 @@ import time
 ABORTED, FAILED = 125, 126
 """Exit statuses when the command was not run, as env(1) and nohup(1) number them."""
 
-PR_SET_PDEATHSIG, SIGKILL, SIGPIPE, SIGXFSZ, SIG_SETMASK = 1, 9, 13, 25, 2
+PR_SET_PDEATHSIG, SIGKILL, LAST_SIGNAL, SIG_SETMASK = 1, 9, 64, 2
 
 
 def main(orders_fd: int, status_fd: int) -> None:
@@ -54,9 +54,9 @@ def prepare(orders: dict) -> None:  # type: ignore[type-arg]
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (most, most))
-    # Python ignores these two; a command must not inherit that ("yes | head" would complain, not end).
-    libc.signal(SIGPIPE, None)
-    libc.signal(SIGXFSZ, None)
+    # Python ignores SIGPIPE ("yes | head" would complain, not end), nohup SIGHUP: a command inherits none of that.
+    for number in range(1, LAST_SIGNAL + 1):
+        libc.signal(number, None)
     libc.sigprocmask(SIG_SETMASK, ctypes.byref((ctypes.c_ulong * 16)()), None)
     os.umask(0o022)
     os.chdir(orders["cwd"])
