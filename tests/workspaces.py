@@ -32,20 +32,16 @@ ODD_NAMES = [
 
 
 class StillClock:
-    """Real time, with nonces that count."""
+    """Real time; nothing here waits."""
 
-    def __init__(self):
-        self._count = 0
+    def __init__(self, boot=time.monotonic):
+        self.boot = boot
 
     def wall(self):
         return time.time()
 
-    def boot(self):
-        return time.monotonic()
-
     def nonce(self):
-        self._count += 1
-        return f"{os.getpid():08x}{self._count:08x}"
+        return os.urandom(8).hex()
 
     async def sleep(self, seconds):
         raise AssertionError("nothing here waits")

@@ -211,7 +211,7 @@ class Archive:
             raise SnapshotError(f"checkpoint {id} is incomplete: {manifest.why}")
         return manifest, manifest.workspace
 
-    def extra_of(self, id: str, name: str) -> bytes:
+    def blob(self, id: str, name: str) -> bytes:
         """What was given to ``take`` as ``extra[name]``.
 
         Raises:

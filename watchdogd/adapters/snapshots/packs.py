@@ -8,6 +8,7 @@ each.
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import struct
@@ -261,6 +262,8 @@ class PackWriter:
 
     def _flush(self) -> None:
         if self._fd < 0:
+            if os.path.exists(f"{self._packs.directory}/{self._name}.pack"):  # noqa: PTH110 - as above
+                raise FileExistsError(errno.EEXIST, "a pack of that name is there already", self._name)
             self._fd = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             self._pool = ThreadPoolExecutor(2, thread_name_prefix="snapshot-pack")
         if self._pool is not None:

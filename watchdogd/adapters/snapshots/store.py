@@ -136,13 +136,13 @@ class SnapshotStore:
         """
         return self._archive.manifests.read(id)
 
-    def extra(self, id: str, name: str) -> bytes:
+    def blob(self, id: str, name: str) -> bytes:
         """What was given to ``take`` as ``extra[name]``.
 
         Raises:
             SnapshotError: there is no such checkpoint or extra, or it was damaged.
         """
-        return self._archive.extra_of(id, name)
+        return self._archive.blob(id, name)
 
     def content(self, id: str, path: str, *, limit_bytes: int) -> bytes:
         """The first ``limit_bytes`` of a file in a checkpoint.
