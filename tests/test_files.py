@@ -293,6 +293,14 @@ def test_a_protected_path_is_never_written(files, root, path, create_only):
     assert not (root / "config").exists()
 
 
+def test_a_protected_pattern_is_never_written(root):
+    files = RootedFiles(root, protected=("*.pem", "/etc/*"))
+    for path in ("a.pem", "src/deep/b.pem", "c.pem/d"):
+        with pytest.raises(ToolError, match="protected"):
+            files.write(path, b"x", create_only=True)
+    files.write("a.pe", b"x", create_only=True)
+
+
 def test_beside_a_protected_path_writing_goes_on(files, root):
     files.write("config/other.toml", b"x", create_only=True)
     files.write("rawer", b"x", create_only=True)

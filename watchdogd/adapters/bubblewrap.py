@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import glob
-import itertools
 import os
-import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from watchdogd.adapters.protection import Protection
 from watchdogd.core.errors import SandboxError
 from watchdogd.ports import SandboxProfile
 
@@ -41,9 +39,6 @@ _NO_WORKSPACE = frozenset(
 """Handing one of these to a command, writable, would be no sandbox."""
 
 _NOT_BELOW = ("/boot", "/dev", "/etc", "/proc", "/sys")
-
-_MOST_PROTECTED = 500
-"""Mounts a profile may ask for; each costs the kernel some 20 µs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +79,7 @@ def view(
         SandboxError: the workspace or a protected path cannot be contained.
     """
     workspace = checked_workspace(profile.workspace, hidden)
-    protected, missing = resolved_protected(workspace, profile.protected)
+    protected, missing = Protection(workspace, profile.protected).existing()
     uid, gid = os.getuid() or 1000, os.getgid() or 1000
     args = [*_namespaces(profile, options, uid, gid), *_system(options, profile)]
     if interpreter.prefix:
@@ -126,57 +121,6 @@ def checked_workspace(path: str, hidden: Sequence[str]) -> str:
         if _is_below(os.path.realpath(secret), (workspace,)):
             raise SandboxError(f"the workspace {workspace!r} holds {secret!r}, which commands must not see")
     return workspace
-
-
-def resolved_protected(workspace: str, protected: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The protected paths (patterns expanded) that exist, relative to ``workspace``, and those that do not.
-
-    Raises:
-        SandboxError: one leads out of the workspace or through a symbolic link, or there are too many.
-    """
-    existing: dict[str, None] = {}
-    missing = []
-    for pattern in protected:
-        parts = [part for part in pattern.split("/") if part not in ("", ".")]
-        if not parts or ".." in parts or pattern.startswith("/"):
-            raise SandboxError(f"protected path {pattern!r} must lie below the workspace")
-        found = [path for path in _matches(workspace, "/".join(parts)) if _exists_linkless(workspace, path)]
-        existing.update(dict.fromkeys(found))
-        if not found:
-            missing.append("/".join(parts))
-    if len(existing) > _MOST_PROTECTED:
-        raise SandboxError(
-            f"{len(existing)} protected paths are over the limit of {_MOST_PROTECTED}: protect a directory"
-        )
-    return tuple(sorted(existing)), tuple(missing)
-
-
-def _matches(workspace: str, pattern: str) -> Iterator[str]:
-    yield pattern
-    if glob.has_magic(pattern):
-        found = glob.iglob(pattern, root_dir=workspace, recursive=True, include_hidden=True)  # noqa: PTH207 - Path.glob raises on odd patterns
-        for path in itertools.islice(found, _MOST_PROTECTED + 1):
-            yield path.rstrip("/")
-
-
-def _exists_linkless(workspace: str, path: str) -> bool:
-    """Whether ``path`` exists; mounting follows links, so a link on the way cannot be protected at all.
-
-    Raises:
-        SandboxError: it leads through a symbolic link.
-    """
-    at = Path(workspace)
-    for part in path.split("/"):
-        at /= part
-        try:
-            mode = at.lstat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as why:
-            raise SandboxError(f"protected path {path!r} cannot be looked at: {why.strerror}") from why
-        if stat.S_ISLNK(mode):
-            raise SandboxError(f"protected path {path!r} leads through a symbolic link; protect what it points to")
-    return True
 
 
 def _walls(workspace: str, protected: Sequence[str]) -> list[str]:

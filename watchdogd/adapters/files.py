@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from watchdogd.adapters.protection import Protection
 from watchdogd.core.errors import ToolError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -41,12 +42,15 @@ class RootedFiles:
     """Files beneath ``root``, by directory descriptors.
 
     A component that is, or is swapped for, a symbolic link ends the walk, so nothing outside ``root`` is ever opened.
-    ``protected`` paths (relative to ``root``) can be read but neither they nor anything below them can be written.
+    ``protected`` paths and globs (relative to ``root``) can be read, but neither they nor anything below them written.
+
+    Raises:
+        SandboxError: a protected path does not lie below the root.
     """
 
     def __init__(self, root: Path, *, protected: Sequence[str] = (), write_limit_bytes: int = 16 * 1024**2) -> None:
         self._root = root.resolve()
-        self._protected = tuple(_components(path) for path in protected)
+        self._protection = Protection(str(self._root), protected)
         self._write_limit_bytes = write_limit_bytes
 
     def read(self, path: str, *, limit_bytes: int) -> tuple[bytes, bool]:
@@ -139,10 +143,9 @@ class RootedFiles:
         return _components(path)
 
     def _refuse_protected(self, path: str, parts: tuple[str, ...]) -> None:
-        for protected in self._protected:
-            shorter = min(len(parts), len(protected))
-            if parts[:shorter] == protected[:shorter]:
-                raise ToolError(f"{path!r} is protected: this mission does not allow changing {'/'.join(protected)!r}")
+        pattern = self._protection.covering("/".join(parts))
+        if pattern is not None:
+            raise ToolError(f"{path!r} is protected: this mission does not allow changing {pattern!r}")
 
     @contextlib.contextmanager
     def _directory(self, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from watchdogd.adapters.box import BASH, Box, limits
-from watchdogd.adapters.bubblewrap import Interpreter, checked_workspace, environment, resolved_protected, view
+from watchdogd.adapters.bubblewrap import Interpreter, checked_workspace, environment, view
 from watchdogd.adapters.callgroup import CallGroup
 from watchdogd.adapters.capture import Capture
 from watchdogd.adapters.launch import Launch, Orders, Status
 from watchdogd.adapters.proctree import MARKER, ProcessTree
+from watchdogd.adapters.protection import Protection
 from watchdogd.core.errors import SandboxError
 from watchdogd.ports import Clock, CommandResult, Sandbox, SandboxProfile
 
@@ -320,7 +321,7 @@ def _with_created(result: CommandResult, profile: SandboxProfile, missing: Seque
     if not missing or not profile.writable:
         return result
     try:
-        _, still = resolved_protected(checked_workspace(profile.workspace, ()), missing)
+        _, still = Protection(checked_workspace(profile.workspace, ()), missing).existing()
     except SandboxError as why:
         return replace(result, output=f"{result.output}\n[watchdogd: {why}]\n")
     made = sorted(set(missing) - set(still))
