@@ -208,7 +208,8 @@ class Restoration:
         if self._journal.staging:
             remove(self._journal.staging, self._descent.into(""))
         self._descent.tighten()
-        os.fchmod(self._fd, self._journal.root_mode)
+        if stat.S_IMODE(os.fstat(self._fd).st_mode) != self._journal.root_mode:
+            os.fchmod(self._fd, self._journal.root_mode)
         self._quarantines.forget_empty(self._journal.quarantine)
 
     # --- forward ------------------------------------------------------------------------------------------------------

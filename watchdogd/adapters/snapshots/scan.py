@@ -160,7 +160,7 @@ class Walk:
                     continue
                 except PermissionError:
                     names.add(name)
-                    self._note(known, Entry(name, Kind.OTHER, 0, 0, 0, 0, Missed.UNREADABLE))
+                    self._note(known, Entry(name, Kind.OTHER, 0, 0, 0, 0, Missed.UNREADABLE.value))
                     continue
                 names.add(name)
                 signature = (found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_mode)
@@ -326,7 +326,7 @@ def _notes(file: int, found: os.stat_result, *, holes: bool) -> tuple[str, ...]:
 
 
 def _other(name: str, found: os.stat_result, why: Missed) -> Entry:
-    return Entry(name, Kind.OTHER, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, 0, why)
+    return Entry(name, Kind.OTHER, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, 0, why.value)
 
 
 def _pattern(glob: str) -> str:

@@ -14,7 +14,7 @@ from watchdogd.adapters.snapshots.journal import Journal, Phase
 from watchdogd.adapters.snapshots.manifests import checked_id
 from watchdogd.adapters.snapshots.packs import ref_of
 from watchdogd.adapters.snapshots.quarantine import Quarantined, Quarantines
-from watchdogd.adapters.snapshots.restore import Restoration, Restored
+from watchdogd.adapters.snapshots.restore import Restoration, Restored, RestoreUnfinished
 from watchdogd.adapters.snapshots.roots import opened
 from watchdogd.adapters.snapshots.scan import missed_in, totals
 from watchdogd.core.changes import Changes
@@ -219,7 +219,10 @@ class SnapshotStore:
                     device=found.st_dev,
                     inode=found.st_ino,
                 )
-                return self._restoration(fd, way).run()
+                try:
+                    return self._restoration(fd, way).run()
+                except OSError as error:
+                    raise SnapshotError(f"nothing was changed: {error}") from error
 
     def unfinished(self) -> Journal | None:
         """The restore that a crash interrupted, if any.
@@ -245,7 +248,10 @@ class SnapshotStore:
                 found = os.fstat(fd)
                 if (found.st_dev, found.st_ino) != (way.device, way.inode):
                     raise SnapshotError(f"{way.root} is not the directory whose restore was begun")
-                return self._restoration(fd, way).finish()
+                try:
+                    return self._restoration(fd, way).finish()
+                except OSError as error:
+                    raise RestoreUnfinished(f"the restore of {way.checkpoint} is still unfinished: {error}") from error
 
     def _restoration(self, fd: int, way: Journal) -> Restoration:
         return Restoration(self._archive, self._quarantines, fd, way, nonce=self._clock.nonce, on_step=self._on_step)
