@@ -24,18 +24,19 @@ _PATH_BYTES = 4_096
 """The kernel's PATH_MAX."""
 
 _SAID = {
-    errno.ENOENT: "does not exist",
-    errno.ENOTDIR: "leads through something that is not a directory",
-    errno.ELOOP: "leads through a symbolic link; links are not followed",
-    errno.EACCES: "may not be accessed",
-    errno.EPERM: "may not be accessed",
-    errno.EEXIST: "exists already",
-    errno.ENAMETOOLONG: "has a name that is too long",
-    errno.ENOSPC: "cannot be written: no room left on the disk",
-    errno.EDQUOT: "cannot be written: the disk quota is used up",
-    errno.EROFS: "is on a read-only file system",
-    errno.ENXIO: "is not a regular file",
+    errno.ENOENT: ("not_found", "does not exist"),
+    errno.ENOTDIR: ("not_found", "leads through something that is not a directory"),
+    errno.ELOOP: ("permission", "leads through a symbolic link; links are not followed"),
+    errno.EACCES: ("permission", "may not be accessed"),
+    errno.EPERM: ("permission", "may not be accessed"),
+    errno.EEXIST: ("exists", "exists already"),
+    errno.ENAMETOOLONG: ("invalid", "has a name that is too long"),
+    errno.ENOSPC: ("disk", "cannot be written: no room left on the disk"),
+    errno.EDQUOT: ("disk", "cannot be written: the disk quota is used up"),
+    errno.EROFS: ("disk", "is on a read-only file system"),
+    errno.ENXIO: ("invalid", "is not a regular file"),
 }
+"""Kind of error and sentence for what the kernel says."""
 
 
 class RootedFiles:
@@ -104,16 +105,17 @@ class RootedFiles:
         """
         parts = self._parts(path)
         if not parts:
-            raise ToolError(f"{path!r} is the workspace itself, not a file")
+            raise ToolError(f"{path!r} is the workspace itself, not a file", kind="invalid")
         self._refuse_protected(path, parts)
         if len(data) > self._write_limit_bytes:
-            raise ToolError(f"{len(data)} bytes are over the limit of {self._write_limit_bytes} for one file")
+            over = f"{len(data)} bytes are over the limit of {self._write_limit_bytes} for one file"
+            raise ToolError(over, kind="invalid")
         with self._said(path), self._directory(parts[:-1], make=True) as parent:
             before = _present(parent, parts[-1])
             if before is not None and create_only:
-                raise ToolError(f"{path!r} exists already")
+                raise ToolError(f"{path!r} exists already", kind="exists")
             if before is not None and not stat.S_ISREG(before.st_mode):
-                raise ToolError(f"{path!r} is not a regular file")
+                raise ToolError(f"{path!r} is not a regular file", kind="invalid")
             _replace(parent, parts[-1], data, before, create_only=create_only)
 
     def digest(self, path: str) -> str | None:
@@ -138,14 +140,14 @@ class RootedFiles:
         if path.startswith("/"):
             root = str(self._root)
             if path != root and not path.startswith(root.rstrip("/") + "/"):
-                raise ToolError(f"{path!r} is outside the workspace {root}")
+                raise ToolError(f"{path!r} is outside the workspace {root}", kind="permission")
             path = path[len(root) :]
         return _components(path)
 
     def _refuse_protected(self, path: str, parts: tuple[str, ...]) -> None:
         pattern = self._protection.covering("/".join(parts))
         if pattern is not None:
-            raise ToolError(f"{path!r} is protected: this mission does not allow changing {pattern!r}")
+            raise ToolError(f"{path!r} is protected: nothing may change {pattern!r}", kind="protected")
 
     @contextlib.contextmanager
     def _directory(self, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
@@ -187,8 +189,8 @@ class RootedFiles:
         try:
             yield
         except OSError as why:
-            said = _SAID.get(why.errno or 0, f"cannot be used: {why.strerror}")
-            raise ToolError(f"{path!r} {said}") from why
+            kind, said = _SAID.get(why.errno or 0, ("tool", f"cannot be used: {why.strerror}"))
+            raise ToolError(f"{path!r} {said}", kind=kind) from why
 
 
 def _components(path: str) -> tuple[str, ...]:
@@ -200,14 +202,14 @@ def _components(path: str) -> tuple[str, ...]:
     try:
         raw = os.fsencode(path)
     except UnicodeEncodeError as why:
-        raise ToolError(f"{path!r} cannot be a file name") from why
+        raise ToolError(f"{path!r} cannot be a file name", kind="invalid") from why
     if b"\0" in raw:
-        raise ToolError(f"{path!r} holds a NUL")
+        raise ToolError(f"{path!r} holds a NUL", kind="invalid")
     if len(raw) > _PATH_BYTES:
-        raise ToolError(f"a path of {len(raw)} bytes is too long")
+        raise ToolError(f"a path of {len(raw)} bytes is too long", kind="invalid")
     parts = tuple(part for part in path.split("/") if part not in ("", "."))
     if ".." in parts:
-        raise ToolError(f"{path!r} holds '..'; name the file from the workspace's root")
+        raise ToolError(f"{path!r} holds '..'; name the file from the workspace's root", kind="invalid")
     return parts
 
 

@@ -83,7 +83,14 @@ class ModelError(WatchdogdError):
 
 
 class ToolError(WatchdogdError):
-    """A tool could not do what was asked; the text goes to the model."""
+    """A tool could not do what was asked; the text goes to the model.
+
+    ``kind`` is ``invalid`` (arguments), ``not_found``, ``permission``, ``protected``, ``exists``, ``disk`` or ``tool``.
+    """
+
+    def __init__(self, text: str, *, kind: str = "tool") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 class SandboxError(WatchdogdError):

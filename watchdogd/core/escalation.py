@@ -89,12 +89,19 @@ class Escalation:
         return self.state == "open"
 
 
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+"""Letters, marks and symbols that show nothing (Unicode's Default_Ignorable_Code_Point, and the empty Braille cell)."""
+
+_SELECTORS = frozenset(chr(code) for code in (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+"""Variation selectors: marks that show nothing of their own."""
+
+
 def visible(text: str) -> str:
-    """``text`` with everything that could deceive a reader escaped: control, bidi, zero-width, lone surrogates."""
+    """``text`` with everything that could deceive a reader escaped: control, bidi, blanks, surrogates."""
     out = []
     for char in text:
         category = unicodedata.category(char)
-        if char in "\n\t" or (category[0] not in "C" and category not in ("Zl", "Zp")):
+        if char in " \n\t" or (category[0] not in "CZ" and char not in _BLANK and char not in _SELECTORS):
             out.append(char)
         else:
             code = ord(char)
