@@ -263,7 +263,7 @@ async def test_the_nightly_judge_sees_the_loop_the_deletion_and_the_repair() -> 
     told = (10, "nudged", "nudge: leave raw alone")
     assert (await judged(*loop, wiped, told)).action == "nudge"
     assert (await judged(*loop, wiped, told, (11, "tool_finished", "header: client_id"))).action == "none"
-    assert (await judged(*loop, wiped, (12, "tool_finished", "all checks passed"))).action == "none"
+    assert (await judged(*loop, wiped, (12, "tool_finished", "shell ok exit status 0: all checks passed"))).action == "none"
 
 
 def test_every_scenario_of_the_catalogue_loads_and_has_a_mission() -> None:

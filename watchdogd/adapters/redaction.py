@@ -38,12 +38,11 @@ SHORTEST = 8
 
 def _shapes() -> list[tuple[str, tuple[str, ...], re.Pattern[str]]]:
     found = []
-    kind: type[Any]
-    for name, kind in get_mapping_from_secret_type_to_class().items():
+    kinds: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    for name, kind in kinds.items():
         if name in NO_SECRET or name == "Private Key" or not issubclass(kind, RegexBasedDetector):
             continue
-        plugin: Any = kind()
-        found += [(name, NEEDLES.get(name, ()), pattern) for pattern in plugin.denylist]
+        found += [(name, NEEDLES.get(name, ()), pattern) for pattern in kind().denylist]
     return found
 
 

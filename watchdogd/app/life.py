@@ -81,4 +81,6 @@ def contains(why: BaseException, kind: type[BaseException]) -> bool:
 
 def log_to_stderr(role: str) -> None:
     """What a role says goes to its log."""
+    for chatty in ("apscheduler", "httpx2", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")

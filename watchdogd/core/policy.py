@@ -38,6 +38,8 @@ class Rule:
     """The finding's rule id, or a prefix that ends in ``*``."""
     severity: Severity = Severity.CRIT
     """At least this; UNKNOWN is matched only by ``when = "unknown"``."""
+    below: Severity | None = None
+    """Only milder than this; None = no upper end."""
     for_s: float = 0
     """It must have held for so long (seconds)."""
     actions: tuple[Action, ...] = (Action.ESCALATE,)
@@ -92,6 +94,9 @@ class Policy:
     operators: tuple[Operator, ...] = ()
     questions: Questions = field(default_factory=Questions)
     judging: Judging = field(default_factory=Judging)
+    nudge_gap_s: float = 60
+    """Between two nudges from policy (seconds): one cause often shows in several channels, and a model that is told
+    three things at once heeds none."""
     unknown_escalate_s: float = 300
     """A channel that has been unknown for so long while a run is on is escalated (seconds)."""
     pause_on_denial: bool = True
@@ -142,8 +147,31 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(id="hold-safety", channel=Channel.SAFETY, severity=Severity.CRIT, actions=(Action.PAUSE, Action.ESCALATE)),
     Rule(id="tell-cost", channel=Channel.COST, severity=Severity.WARN, actions=(Action.ESCALATE,), cooldown_s=1800),
     Rule(id="hold-cost", channel=Channel.COST, severity=Severity.CRIT, actions=(Action.PAUSE, Action.ESCALATE)),
-    Rule(id="verdict-crit", when="verdict", severity=Severity.CRIT, actions=(Action.PAUSE, Action.ESCALATE)),
-    Rule(id="verdict-warn", when="verdict", severity=Severity.WARN, actions=(Action.ESCALATE,), cooldown_s=900),
+    Rule(id="verdict-stuck", when="verdict", channel=Channel.PROGRESS, severity=Severity.WARN, actions=(Action.NUDGE,)),
+    Rule(id="verdict-errors", when="verdict", channel=Channel.ERRORS, severity=Severity.WARN, actions=(Action.NUDGE,)),
+    Rule(id="verdict-forgets", when="verdict", channel=Channel.RECALL, severity=Severity.WARN, actions=(Action.NUDGE,)),
+    Rule(
+        id="verdict-off-course",
+        when="verdict",
+        channel=Channel.DRIFT,
+        severity=Severity.CRIT,
+        actions=(Action.PAUSE, Action.ESCALATE),
+    ),
+    Rule(
+        id="verdict-unsafe",
+        when="verdict",
+        channel=Channel.SAFETY,
+        severity=Severity.CRIT,
+        actions=(Action.PAUSE, Action.ESCALATE),
+    ),
+    Rule(
+        id="verdict-doubt",
+        when="verdict",
+        severity=Severity.WARN,
+        below=Severity.CRIT,
+        actions=(Action.ESCALATE,),
+        cooldown_s=900,
+    ),
 )
 """What every shipped policy starts from; a policy file that names rules replaces them."""
 
@@ -173,6 +201,8 @@ class Memory:
     """(rule, finding, key) to unix time (seconds)."""
     nudged: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """(finding, key) to the sequence number at which it was nudged."""
+    nudged_at: float = float("-inf")
+    """Unix time of the newest nudge (seconds)."""
     keep: int = 2_000
 
 
@@ -185,6 +215,8 @@ def _matches(rule: Rule, finding: Finding) -> bool:
         return False
     if rule.when == "unknown":
         return finding.severity is Severity.UNKNOWN
+    if rule.below is not None and finding.severity.rank >= rule.below.rank:
+        return False
     return finding.severity is not Severity.UNKNOWN and finding.severity.rank >= rule.severity.rank
 
 
@@ -197,7 +229,7 @@ def _due(rule: Rule, live: Live, memory: Memory, now: float, seq: int) -> bool:
         if nudged_at is None or nudged_at >= seq:
             return False
     acted = memory.acted.get((rule.id, finding.rule, finding.key))
-    if Action.NUDGE in rule.actions and acted is not None:
+    if Action.NUDGE in rule.actions and acted is not None and rule.when == "finding":
         return False  # one nudge per loop identity: repeating it is noise the model learns to ignore
     return acted is None or now - acted >= rule.cooldown_s
 
@@ -242,7 +274,7 @@ def decide(
         seq: newest event folded.
     """
     found: list[Decision] = []
-    acted, nudged = dict(memory.acted), dict(memory.nudged)
+    acted, nudged, nudged_at = dict(memory.acted), dict(memory.nudged), memory.nudged_at
     memory = replace(memory, acted=acted, nudged=nudged)
     live = [one for one in health.live.values() if one.cleared_seq is None]
     judged = [Live(finding=one, raised_seq=seq, raised_at=None) for one in verdict.findings(seq)] if verdict else []
@@ -250,11 +282,15 @@ def decide(
         for one in judged if rule.when == "verdict" else live:
             if not _matches(rule, one.finding) or not _due(rule, one, memory, now, seq):
                 continue
+            if Action.NUDGE in rule.actions:
+                if now - nudged_at < policy.nudge_gap_s:
+                    continue
+                nudged_at = now
             found.extend(_from(policy, rule, one.finding))
             acted[rule.id, one.finding.rule, one.finding.key] = now
             if Action.NUDGE in rule.actions:
                 nudged[one.finding.rule, one.finding.key] = seq
-    return _bounded(memory), tuple(found)
+    return _bounded(replace(memory, nudged_at=nudged_at)), tuple(found)
 
 
 def worst_action(decisions: Sequence[Decision]) -> Action | None:

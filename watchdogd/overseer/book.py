@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -55,7 +54,7 @@ class Fold:
     after: str
     """Key of the last event in it."""
     bank: str
-    health: str
+    health: dict[str, object]
     run: RunFacts
 
 
@@ -104,17 +103,13 @@ class Book:
         )
 
 
-def _packed(value: object) -> str:
-    return json.dumps(snapshot.encoded(value))
-
-
 def fold_of(book: Book) -> Fold:
     """The fold's snapshot."""
     return Fold(
         digest=book.bank.digest,
         after=book.fold_key,
         bank=base64.b64encode(book.bank.dump(book.bank_state)).decode(),
-        health=_packed(book.health),
+        health=cast(dict[str, object], snapshot.encoded(book.health)),
         run=book.run,
     )
 
@@ -189,9 +184,9 @@ def load(
         judge_spent_usd=record.load(float, "judge_spent_usd") or 0.0,
         judge_day=record.load(str, "judge_day") or "",
     )
-    memory = record.load(str, "memory")
+    memory = record.load(dict, "memory")
     if memory is not None:
-        book.memory = cast("Memory", snapshot.decoded_safely(json.loads(memory)))
+        book.memory = cast("Memory", snapshot.decoded_safely(memory))
     unreadable = record.load(str, "unreadable")
     if unreadable:
         book.proto = replace(book.proto, unreadable=unreadable)
@@ -206,7 +201,7 @@ def _refold(record: Record, book: Book, whole: Callable[[Event], Event]) -> None
     if fold is not None and fold.digest == book.bank.digest and fold.after >= done:
         try:
             book.bank_state = book.bank.load(base64.b64decode(fold.bank))
-            book.health = cast("Health", snapshot.decoded_safely(json.loads(fold.health)))
+            book.health = cast("Health", snapshot.decoded_safely(fold.health))
             book.run, done = fold.run, fold.after
         except ValueError:
             book.bank_state, book.health = book.bank.start(), Health()
@@ -228,11 +223,6 @@ def tick_key(seq: int, n: int) -> str:
     return f"event/{seq:012d}/tick{n:06d}"
 
 
-def memory_text(memory: Memory) -> str:
+def memory_cell(memory: Memory) -> object:
     """The policy's memory for a cell."""
-    return _packed(memory)
-
-
-def closed(escalations: Mapping[str, Escalation], run: str) -> tuple[Escalation, ...]:
-    """The questions of ``run`` that are still open."""
-    return tuple(one for one in escalations.values() if one.is_open and one.run == run and one.subject is not None)
+    return snapshot.encoded(memory)

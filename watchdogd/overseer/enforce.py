@@ -24,7 +24,7 @@ from watchdogd.core.plan import (
     label,
 )
 from watchdogd.core.policy import Action, Decision
-from watchdogd.overseer.book import Book, memory_text
+from watchdogd.overseer.book import Book, memory_cell
 from watchdogd.ports import Clock, Transaction
 from watchdogd.wire import codec
 from watchdogd.wire.channel import Decide, Line
@@ -237,7 +237,7 @@ class Enforcer:
             for effect in plan:
                 self._effect(changing, effect, decision=f"d{name}")
         if decisions:
-            changing.put("memory", memory_text(self.book.memory))
+            changing.put("memory", memory_cell(self.book.memory))
 
     def _effect(self, changing: Transaction, effect: Effect, *, decision: str) -> None:
         match effect:

@@ -9,32 +9,35 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from watchdogd.core.errors import BusDown
-from watchdogd.core.escalation import ApproveCall, AskedByWorker
-from watchdogd.core.events import Event, Gated, ProviderError, RunFinished, RunStarted, ToolFinished
-from watchdogd.core.health import Channel, ChannelHealth, Severity, after, channels, overall
+from watchdogd.core.events import Event
+from watchdogd.core.health import Severity, after
 from watchdogd.core.lease import overseer as lease
-from watchdogd.core.lease.messages import Ack, AnswerOrder, Beat, OrderAck, StopOrder
+from watchdogd.core.lease.messages import Ack, Beat, OrderAck
 from watchdogd.core.lease.overseer import EventStep
 from watchdogd.core.plan import Tell
-from watchdogd.core.policy import Policy, decide
+from watchdogd.core.policy import decide
 from watchdogd.overseer.book import Book
+from watchdogd.overseer.deadlines import Deadlines
 from watchdogd.overseer.desk import Desk
 from watchdogd.overseer.enforce import Enforcer, Outgoing, unreadable
 from watchdogd.overseer.inspect import Inspection
 from watchdogd.overseer.judge import Looked
+from watchdogd.overseer.local import LocalDesk
 from watchdogd.overseer.outbox import republished
+from watchdogd.overseer.reactions import Reactions
+from watchdogd.overseer.reports import Reports
 from watchdogd.overseer.watch import Watch
 from watchdogd.ports import Bus, Clock, Link, Received, Record, Transaction
 from watchdogd.ports import Channel as SupervisorChannel
-from watchdogd.wire.channel import Adopt, Command, Decide, Done, Hello, LeaseReport, Line, Ready, Restrict
-from watchdogd.wire.messages import ChannelReport, HealthReport, Message
+from watchdogd.wire.channel import Adopt, Command, Hello, Line, Restrict
+from watchdogd.wire.messages import Message
 
 BATCH = 200
 """Arrivals folded in one transaction at most."""
 TICK_S = 15.0
 """Between two ticks in the fold while a run is under way (seconds)."""
-HEALTH_EVERY_S = 30.0
-"""The retained health is repeated this often; it expires after 120 s (seconds)."""
+STANDING_S = 5.0
+"""How often degraded mode, overdue inspection and unknown channels are looked at (seconds)."""
 RECONNECT_S = 0.5
 LATENCY_S = 0.25
 """How often timers are looked at (seconds)."""
@@ -79,10 +82,11 @@ class Overseer:
         self._rows_due = asyncio.Event()
         self._looks: asyncio.Queue[object] = asyncio.Queue(maxsize=1)
         self._last_tick = 0.0
-        self._health_at = float("-inf")
-        self._health_now: tuple[tuple[ChannelHealth, ...], str, str] | None = None
-        self._reported: tuple[str, float] = ("", 0.0)
-        self._ready_at = float("-inf")
+        self._timed_at = float("-inf")
+        self._reactions = Reactions(book, enforcer)
+        self._deadlines = Deadlines(book, enforcer, clock)
+        self._local = LocalDesk(book, enforcer, clock)
+        self._reports = Reports(book=book, enforcer=enforcer, clock=clock, put=self._put, say=self._say)
         self._published_on_disk = book.published
 
     def _offer(self, what: Input) -> None:
@@ -207,13 +211,7 @@ class Overseer:
     def _timer_due(self) -> bool:
         now = self._clock.boot()
         tick = self.book.run.active and now - self._last_tick >= TICK_S
-        health = now - self._health_at >= HEALTH_EVERY_S
-        waiting = any(
-            one.expires_at is not None and one.expires_at <= self._clock.wall()
-            for one in self.book.escalations.values()
-        )
-        overdue = lease.order_overdue(self.book.proto, now) is not None
-        return tick or health or waiting or overdue
+        return tick or self._deadlines.due() or now - self._timed_at >= STANDING_S
 
     def _proto_timers(self) -> tuple[lease.Unproven, ...]:
         self.book.proto, held = lease.expired(self.book.proto, self._clock.boot())
@@ -232,9 +230,9 @@ class Overseer:
                 self._inspection.take(changing, one)
                 self._inspection.arm()
             case Adopt():
-                self._adopt(changing, one.policy, one.by)
+                self._local.adopt(changing, one.policy, one.by)
             case Command():
-                self._local(changing, one)
+                self._local.command(changing, one)
             case Restrict():
                 self.book.restricted = one.why
             case _:
@@ -285,7 +283,7 @@ class Overseer:
         self._last_tick = self._clock.boot()
         if folded.broken:
             self._quarantine(changing, event, folded.broken)
-        self._direct(changing, event)
+        self._reactions.to(changing, event)
         if folded.findings or self.book.health.live:
             self._decide(changing)
         if any(finding.severity.rank >= Severity.WARN.rank for finding in folded.findings):
@@ -312,185 +310,46 @@ class Overseer:
         if decisions:
             self._enforcer.enforce(changing, decisions)
 
-    def _direct(self, changing: Transaction, event: Event) -> None:
-        """What follows from the event itself, without a detector."""
-        body = event.body
-        match body:
-            case Gated(outcome="ask") if not body.by.startswith("shadow:"):
-                self._question(changing, event, body)
-            case Gated(outcome="deny", by="hard-denial") if self.book.policy.pause_on_denial:
-                self._enforcer.decide_now(
-                    changing,
-                    rule="hard-denial",
-                    latch=f"denial/{event.seq}",
-                    reason=f"it tried what is forbidden: {body.reason}",
-                    evidence=(event.seq,),
-                    channel=Channel.SAFETY,
-                )
-            case ToolFinished(outcome="in_doubt", error_class="effect"):
-                self._enforcer.decide_now(
-                    changing,
-                    rule="in-doubt",
-                    latch=f"in-doubt/{event.seq}",
-                    reason=f"a {body.tool} call was started and nobody saw its end; look before it goes on",
-                    evidence=(event.seq,),
-                    channel=Channel.SAFETY,
-                    severity=Severity.WARN,
-                )
-            case ProviderError(error="auth"):
-                self._notice(
-                    changing, "provider-auth", Severity.CRIT, f"the provider refuses our key: {body.text}", event
-                )
-            case RunStarted():
-                self.book.unknown_since.clear()
-            case RunFinished():
-                self._enforcer.withdraw(changing, event.run, "the run is over")
-                if body.outcome not in ("done", "stopped"):
-                    what = f"run {event.run} ended: {body.outcome}. {body.reason}"
-                    self._notice(changing, f"run/{event.run}", Severity.WARN, what, event)
-            case _:
-                pass
-
-    def _notice(self, changing: Transaction, group: str, severity: Severity, headline: str, event: Event) -> None:
-        self._enforcer.tell(
-            changing, Tell(group=group, severity=severity, headline=headline[:300], evidence=(event.seq,))
-        )
-
-    def _question(self, changing: Transaction, event: Event, body: Gated) -> None:
-        if not self._enforcer.may_ask():
-            cap = self.book.policy.questions.per_hour
-            self._enforcer.order(
-                changing,
-                event.run,
-                AnswerOrder(
-                    question=body.question,
-                    answer="expired",
-                    action_digest=body.action_digest,
-                    text=f"more than {cap} questions in an hour: people were not asked",
-                ),
-            )
-            self._enforcer.decide_now(
-                changing,
-                rule="too-many-questions",
-                latch="questions/too-many",
-                reason=f"it asked people more than {cap} times in an hour",
-                evidence=(event.seq,),
-                channel=None,
-                severity=Severity.WARN,
-            )
-            return
-        if body.by == "worker":
-            subject: ApproveCall | AskedByWorker = AskedByWorker(
-                question=body.reason, options=body.options, action_digest=body.action_digest
-            )
-            headline = f"the worker asks: {body.reason}"
-        else:
-            subject = ApproveCall(
-                tool=body.tool, action_digest=body.action_digest, shown=body.shown, reason=body.reason
-            )
-            headline = f"may it run {body.tool}: {' '.join(body.shown.split())}"
-        tell = Tell(
-            group=f"call/{body.call}",
-            severity=Severity.WARN,
-            headline=headline[:300],
-            evidence=(event.seq,),
-            subject=subject,
-        )
-        self._enforcer.tell(changing, tell, id=body.question)
-
     # --- time ---
 
     def _timed(self, changing: Transaction) -> None:
         now = self._clock.boot()
+        self._timed_at = now
         if self.book.run.active and now - self._last_tick >= TICK_S:
             self._last_tick = now
             findings = self._watch.tick(changing, self._clock.wall())
             if findings or self.book.health.live:
                 self._decide(changing)
-        self._enforcer.run_out(changing)
-        self._order_overdue(changing, now)
+        self._deadlines.look(changing)
         self._inspection.standing(changing)
-        self._unknown(changing)
         if self._inspection.late():
             with suppress(asyncio.QueueFull):
                 self._looks.put_nowait(Look())
 
-    def _order_overdue(self, changing: Transaction, now: float) -> None:
-        late = lease.order_overdue(self.book.proto, now)
-        if late is None:
-            return
-        group = f"order/{late.order.n}"
-        if any(one.group == group for one in self.book.escalations.values()):
-            return
-        kind = late.order.body.kind
-        headline = (
-            f"order {late.order.n} ({kind}) was not acknowledged within {self.book.proto.timing.order_overdue_s:.0f} s"
-        )
-        self._enforcer.tell(changing, Tell(group=group, severity=Severity.CRIT, headline=headline, evidence=()))
-        kill = isinstance(late.order.body, StopOrder)
-        self._enforcer.out.lines.append(Decide(what="kill" if kill else "freeze", by="order overdue", reason=headline))
-
-    def _unknown(self, changing: Transaction) -> None:
-        """A channel that stays unknown while a run is on goes to people."""
-        now = self._clock.boot()
-        for state in channels(self.book.health):
-            name = state.channel.value
-            if state.severity is not Severity.UNKNOWN or not self.book.run.active:
-                self.book.unknown_since.pop(name, None)
-                continue
-            since = self.book.unknown_since.setdefault(name, now)
-            group = f"unknown/{name}"
-            if now - since > self.book.policy.unknown_escalate_s and not any(
-                one.group == group for one in self.book.escalations.values()
-            ):
-                headline = f"{name} has been unknown for {now - since:.0f} s: {state.headline}"
-                self._enforcer.tell(
-                    changing, Tell(group=group, severity=Severity.WARN, headline=headline, evidence=state.evidence)
-                )
-
     # --- policy and local commands ---
-
-    def _adopt(self, changing: Transaction, policy: Policy, by: str) -> None:
-        if policy.digest == self.book.policy.digest:
-            return
-        changing.append(
-            {
-                "kind": "policy",
-                "at": self._clock.wall(),
-                "body": {"by": by, "from": self.book.policy.digest, "to": policy.digest},
-            }
-        )
-        changing.put(f"policy/{policy.digest}", policy)
-        self.book.policy = policy
-        self.book.proto = replace(
-            self.book.proto,
-            policy=policy.digest,
-            level=self.book.level or policy.level,
-            lrev=self.book.proto.lrev + 1,
-        )
-        self._enforcer.save(changing)
-        self._enforcer.out.push = True
-
-    def _local(self, changing: Transaction, command: Command) -> None:
-        """Pause or stop by somebody on this machine, with no broker in between."""
-        if command.command == "pause":
-            self._enforcer.latch(
-                changing, f"local/{command.user}", command.user, command.text or "no reason given", shadow_too=True
-            )
-            done = Done(id=command.id, ok=True, text=f"paused by {command.user}")
-        elif self.book.run.active:
-            body = StopOrder(by=command.user, reason=command.text or "no reason given")
-            self._enforcer.order(changing, self.book.run.id, body)
-            done = Done(id=command.id, ok=True, text=f"run {self.book.run.id} is being stopped")
-        else:
-            done = Done(id=command.id, ok=False, text="no run is under way")
-        self._enforcer.out.lines.append(done)
 
     # --- after the commit ---
 
     def _after_commit(self, beats: list[Beat], out: Outgoing) -> None:
         now = self._clock.boot()
         self.book.proto = lease.committed(self.book.proto, self.book.folded_seq)
+        self._answer(beats, now, push=out.push)
+        for message in out.messages:
+            self._put(message)
+        if out.inbox:
+            self._put(self._enforcer.inbox_message())
+        for line in out.lines:
+            self._say(line)
+        if out.inspect:
+            self._inspection.soon()
+        self._reports.supervisor(now, connected=self._link is not None)
+        if self._link is not None:
+            self._reports.health(now)
+        if self._record.head is not None and self._record.head.seq > self.book.published:
+            self._rows_due.set()
+
+    def _answer(self, beats: list[Beat], now: float, *, push: bool) -> None:
+        """O3: every beat gets its answer, a kept one its grant, and a changed state goes out at once; O6: resends."""
         answers = []
         for beat in beats:
             self.book.proto, answer = lease.beaten(self.book.proto, now, beat)
@@ -498,7 +357,7 @@ class Overseer:
         self.book.proto, kept = lease.kept_answer(self.book.proto, now)
         if kept is not None:
             answers.append(kept)
-        if out.push:
+        if push:
             self.book.proto, pushed = lease.pushed(self.book.proto, now)
             if pushed is not None:
                 answers.append(pushed)
@@ -509,18 +368,6 @@ class Overseer:
             self._put(replace(self._enforcer.message(answer, headline), expires=expires))
         if again is not None:
             self._put(self._enforcer.message(again, f"order {again.n}: {again.body.kind}", run=again.run))
-        for message in out.messages:
-            self._put(message)
-        if out.inbox:
-            self._put(self._enforcer.inbox_message())
-        for line in out.lines:
-            self._say(line)
-        if out.inspect:
-            self._inspection.soon()
-        self._report(now)
-        self._health(now)
-        if self._record.head is not None and self._record.head.seq > self.book.published:
-            self._rows_due.set()
 
     def _put(self, message: Message) -> None:
         if self._link is not None:
@@ -531,59 +378,11 @@ class Overseer:
         with suppress(BusDown):  # the supervisor is gone: its reader ends this process
             self._channel.send(line)
 
-    def _report(self, now: float) -> None:
-        """S1 and S3: what the supervisor's dead-man's switch lives on."""
-        acked = self.book.proto.acked
-        age = lease.lease_report(self.book.proto, now)
-        if acked is not None and age is not None and self._reported != (acked.nonce, self.book.proto.acked_at):
-            self._reported = (acked.nonce, self.book.proto.acked_at)
-            self._say(LeaseReport(epoch=self.book.proto.epoch, age_s=age))
-        if self._link is not None and not self.book.proto.overdue and now - self._ready_at >= 1.0:
-            self._ready_at = now
-            self._say(Ready(epoch=self.book.proto.epoch, status=self._status_line()))
-
-    def _status_line(self) -> str:
-        severity = overall(channels(self.book.health)).value
-        latches = f", paused by {self.book.proto.latches[0].by}" if self.book.proto.latches else ""
-        run = f"{self.book.run.mission} ({self.book.run.id})" if self.book.run.active else "idle"
-        waiting = sum(1 for one in self.book.escalations.values() if one.is_open)
-        return f"{run}; health {severity}; {waiting} waiting for people{latches}"
-
-    def _health(self, now: float) -> None:
-        states = channels(self.book.health)
-        summary = (states, self.book.degraded, self.book.run.id)
-        if summary == self._health_now and now - self._health_at < HEALTH_EVERY_S:
-            return
-        if self._link is None:
-            return
-        before = self._health_now[0] if self._health_now is not None else ()
-        again = now - self._health_at >= HEALTH_EVERY_S
-        changed = {one.channel for one in states if again or one not in before}
-        self._health_now, self._health_at = summary, now
-        expires = self._clock.wall() + 120
-        for state in states:
-            if state.channel in changed:
-                report = ChannelReport(health=state)
-                self._put(
-                    replace(self._enforcer.message(report, f"{state.channel.value}: {state.headline}"), expires=expires)
-                )
-        worst = overall(states)
-        whole = HealthReport(
-            severity=worst,
-            channels={one.channel: one.severity for one in states},
-            run=self.book.run.id,
-            degraded=self.book.degraded,
-            judge_spent_usd=round(self.book.judge_spent_usd, 6),
-            stored_seq=self.book.proto.stored_seq,
-        )
-        worst_state = max(states, key=lambda one: one.severity.rank)
-        self._put(replace(self._enforcer.message(whole, f"{worst.value}: {worst_state.headline}"), expires=expires))
-
     # --- publishing from the record ---
 
     def _republish(self, link: Link) -> None:
         """Retained topics anew on every connection."""
-        self._health_now, self._health_at = None, float("-inf")
+        self._reports.anew()
         for one in self.book.escalations.values():
             link.put(self._enforcer.message(one, one.headline, run=one.run))
         link.put(self._enforcer.inbox_message())

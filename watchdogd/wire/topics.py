@@ -26,8 +26,8 @@ from watchdogd.wire.messages import (
 
 BASE = "watchdogd/v1"
 
-OPERATOR = "operator"
-"""Stands for any person's account in the tables below."""
+OPERATOR = "<person>"
+"""Stands for any person's account in the tables below; no account can be called so."""
 VIEWER = "viewer"
 """The account that may look at everything but requests and their answers, and write nothing."""
 RESERVED = frozenset({*Role, OPERATOR, VIEWER})

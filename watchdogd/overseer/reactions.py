@@ -1,0 +1,105 @@
+"""What follows from an event itself, without a detector: questions, denials, doubt, a key that is refused, the end."""
+
+from __future__ import annotations
+
+from watchdogd.core.escalation import ApproveCall, AskedByWorker
+from watchdogd.core.events import Event, Gated, ProviderError, RunFinished, RunStarted, ToolFinished
+from watchdogd.core.health import Channel, Severity
+from watchdogd.core.lease.messages import AnswerOrder
+from watchdogd.core.plan import Tell
+from watchdogd.overseer.book import Book
+from watchdogd.overseer.enforce import Enforcer
+from watchdogd.ports import Transaction
+
+
+class Reactions:
+    """Runs inside the transaction that stores the event."""
+
+    def __init__(self, book: Book, enforcer: Enforcer) -> None:
+        self.book, self._enforcer = book, enforcer
+
+    def to(self, changing: Transaction, event: Event) -> None:
+        """What follows from the event itself, without a detector."""
+        body = event.body
+        match body:
+            case Gated(outcome="ask") if not body.by.startswith("shadow:"):
+                self._question(changing, event, body)
+            case Gated(outcome="deny", by="hard-denial") if self.book.policy.pause_on_denial:
+                self._enforcer.decide_now(
+                    changing,
+                    rule="hard-denial",
+                    latch=f"denial/{event.seq}",
+                    reason=f"it tried what is forbidden: {body.reason}",
+                    evidence=(event.seq,),
+                    channel=Channel.SAFETY,
+                )
+            case ToolFinished(outcome="in_doubt", error_class="effect"):
+                self._enforcer.decide_now(
+                    changing,
+                    rule="in-doubt",
+                    latch=f"in-doubt/{event.seq}",
+                    reason=f"a {body.tool} call was started and nobody saw its end; look before it goes on",
+                    evidence=(event.seq,),
+                    channel=Channel.SAFETY,
+                    severity=Severity.WARN,
+                )
+            case ProviderError(error="auth"):
+                self._notice(
+                    changing, "provider-auth", Severity.CRIT, f"the provider refuses our key: {body.text}", event
+                )
+            case RunStarted():
+                self.book.unknown_since.clear()
+            case RunFinished():
+                self._enforcer.withdraw(changing, event.run, "the run is over")
+                if body.outcome not in ("done", "stopped"):
+                    what = f"run {event.run} ended: {body.outcome}. {body.reason}"
+                    self._notice(changing, f"run/{event.run}", Severity.WARN, what, event)
+            case _:
+                pass
+
+    def _notice(self, changing: Transaction, group: str, severity: Severity, headline: str, event: Event) -> None:
+        self._enforcer.tell(
+            changing, Tell(group=group, severity=severity, headline=headline[:300], evidence=(event.seq,))
+        )
+
+    def _question(self, changing: Transaction, event: Event, body: Gated) -> None:
+        if not self._enforcer.may_ask():
+            cap = self.book.policy.questions.per_hour
+            self._enforcer.order(
+                changing,
+                event.run,
+                AnswerOrder(
+                    question=body.question,
+                    answer="expired",
+                    action_digest=body.action_digest,
+                    text=f"more than {cap} questions in an hour: people were not asked",
+                ),
+            )
+            self._enforcer.decide_now(
+                changing,
+                rule="too-many-questions",
+                latch="questions/too-many",
+                reason=f"it asked people more than {cap} times in an hour",
+                evidence=(event.seq,),
+                channel=None,
+                severity=Severity.WARN,
+            )
+            return
+        if body.by == "worker":
+            subject: ApproveCall | AskedByWorker = AskedByWorker(
+                question=body.reason, options=body.options, action_digest=body.action_digest
+            )
+            headline = f"the worker asks: {body.reason}"
+        else:
+            subject = ApproveCall(
+                tool=body.tool, action_digest=body.action_digest, shown=body.shown, reason=body.reason
+            )
+            headline = f"may it run {body.tool}: {' '.join(body.shown.split())}"
+        tell = Tell(
+            group=f"call/{body.call}",
+            severity=Severity.WARN,
+            headline=headline[:300],
+            evidence=(event.seq,),
+            subject=subject,
+        )
+        self._enforcer.tell(changing, tell, id=body.question)
