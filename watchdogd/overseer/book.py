@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -109,7 +109,7 @@ def fold_of(book: Book) -> Fold:
         digest=book.bank.digest,
         after=book.fold_key,
         bank=base64.b64encode(book.bank.dump(book.bank_state)).decode(),
-        health=cast(dict[str, object], snapshot.encoded(book.health)),
+        health=cast("dict[str, object]", snapshot.encoded(book.health)),
         run=book.run,
     )
 
