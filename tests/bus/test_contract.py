@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.bus import samples
-from tests.bus.worlds import TOPICS, World, cut, next_of, until_reachable
+from tests.bus.worlds import TOPICS, World, cut, next_of, until, until_reachable
 from watchdogd.core.errors import BusDown, WireError
 from watchdogd.core.escalation import Escalation
 from watchdogd.core.events import Event
@@ -196,7 +196,7 @@ async def test_requests_survive_the_brokers_death(world: World):
     async with world.bus("anna").connect() as anna, world.bus("ben").connect() as ben:
         await anna.send(samples.request(name="r-1"))
         await ben.send(samples.request("ben", name="r-2"))
-        await asyncio.sleep(2.5 if world.name == "mosquitto" else 0)  # its autosave_interval is 1 s
+        await until(lambda: world.has_saved(b"r-1") and world.has_saved(b"r-2"))
     await world.crash()
     async with world.bus(O).connect(persistent=True) as requests:
         seen = await next_of(requests, carrying(Request), 2)

@@ -48,6 +48,10 @@ class World(Protocol):
         """The broker dies and comes back."""
         ...
 
+    def has_saved(self, text: bytes) -> bool:
+        """Whether a message with ``text`` in it would survive the broker's death."""
+        ...
+
 
 class MemoryWorld(World):
     name, durable, marks_retained, says_denied = "memory", True, True, True
@@ -68,6 +72,10 @@ class MemoryWorld(World):
     async def crash(self) -> None:
         self.broker.stop()
         self.broker.start()
+
+    @override
+    def has_saved(self, text: bytes) -> bool:
+        return True
 
 
 class RealWorld(World):
@@ -98,6 +106,11 @@ class RealWorld(World):
         os.kill(child.pid, signal.SIGKILL)
         await until(lambda: child.starts > starts)
         await until_reachable(self.bus("ben"))
+
+    @override
+    def has_saved(self, text: bytes) -> bool:
+        saved = self.running.path.parent / "broker/mosquitto.db"
+        return saved.exists() and text in saved.read_bytes()
 
 
 @asynccontextmanager

@@ -27,6 +27,10 @@ TRIES = 5
 """Ports tried before giving up: a free one may be taken before the broker gets to it."""
 START_S = 15.0
 """How long a child may take until it lets us in."""
+LOOK_S = 2.0
+"""How long one look at a child may take; it may be somebody else's port, who never answers."""
+ANSWER_S = 5.0
+"""How long a broker of one's own may take to answer; some 3.1.1 brokers say nothing at all to MQTT 5."""
 AMQTT_WARNING = (
     "no mosquitto here: using amqtt, for the demo and tests only. It forgets everything when it restarts, and requests "
     "sent while the overseer is away are lost. Install mosquitto for real work."
@@ -152,11 +156,11 @@ def _foreign(spec: BrokerSpec) -> Connection:
 
 async def _agreed(connection: Connection, *, clock: Clock) -> Connection:
     """``connection`` with the newest protocol version the broker speaks. Raises: BusDown."""
-    why = await reachable(connection, Role.SUPERVISOR, clock=clock, deadline_s=START_S)
+    why = await reachable(connection, Role.SUPERVISOR, clock=clock, deadline_s=ANSWER_S)
     if not why:
         return connection
     older = replace(connection, version=4)
-    if not await reachable(older, Role.SUPERVISOR, clock=clock, deadline_s=START_S):
+    if not await reachable(older, Role.SUPERVISOR, clock=clock, deadline_s=ANSWER_S):
         return older
     raise BusDown(f"{connection.host}:{connection.port}: {why}")
 
@@ -251,7 +255,7 @@ async def _ready(child: BrokerChild, connection: Connection, *, clock: Clock) ->
     until, why = clock.boot() + START_S, "no answer"
     while clock.boot() < until:
         if _listening(connection):
-            why = await reachable(connection, Role.SUPERVISOR, clock=clock, deadline_s=START_S)
+            why = await reachable(connection, Role.SUPERVISOR, clock=clock, deadline_s=LOOK_S)
             if not why:
                 return ""
         if child.starts > 1:

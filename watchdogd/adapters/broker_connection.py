@@ -10,12 +10,26 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from typing_extensions import override
+
 from watchdogd.core.errors import ConfigError, Problem, WireError
 from watchdogd.core.ids import AgentRef, Role
 from watchdogd.wire import codec
 from watchdogd.wire.topics import BASE, Topics
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class _ClosedOnFailure(ssl.SSLSocket):
+    """Closes when the handshake fails; paho forgets such a socket, and a reconnecting daemon would collect them."""
+
+    @override
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +72,11 @@ class Connection:
 
     def tls_context(self) -> ssl.SSLContext | None:
         """How to talk TLS to it; None = it does not."""
-        return ssl.create_default_context(cafile=self.ca_file or None) if self.tls else None
+        if not self.tls:
+            return None
+        context = ssl.create_default_context(cafile=self.ca_file or None)
+        context.sslsocket_class = _ClosedOnFailure
+        return context
 
     def to_json(self) -> str:
         """The connection as JSON, passwords and all."""

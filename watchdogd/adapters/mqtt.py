@@ -138,10 +138,10 @@ class MqttBus(Bus):
         return aiomqtt.Will(topic, raw, qos=route.qos, retain=route.retain)
 
 
-async def reachable(connection: Connection, principal: Role | str, *, clock: Clock, deadline_s: float) -> str:
-    """Why ``principal`` cannot connect; empty when it can. Leaves no trace: no presence, no subscription."""
-    user, password = connection.login(principal)
-    client = aiomqtt.Client(
+def raw_client(connection: Connection, principal: Role | str, *, clock: Clock, deadline_s: float) -> aiomqtt.Client:
+    """A client that leaves no trace: no presence, no subscription, no session. An empty name logs in as nobody."""
+    user, password = connection.login(principal) if principal else (None, None)
+    return aiomqtt.Client(
         connection.host,
         connection.port,
         username=user,
@@ -150,7 +150,13 @@ async def reachable(connection: Connection, principal: Role | str, *, clock: Clo
         protocol=aiomqtt.ProtocolVersion.V5 if connection.version == 5 else aiomqtt.ProtocolVersion.V311,
         timeout=deadline_s,
         tls_context=connection.tls_context(),
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     )
+
+
+async def reachable(connection: Connection, principal: Role | str, *, clock: Clock, deadline_s: float) -> str:
+    """Why ``principal`` cannot connect; empty when it can."""
+    client = raw_client(connection, principal, clock=clock, deadline_s=deadline_s)
     link = MqttLink(client, connection.topics, (), clock=clock, deadline_s=deadline_s, manual=False)
     try:
         await link.open()

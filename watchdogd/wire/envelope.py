@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from watchdogd.core.chain import Row
 from watchdogd.core.errors import WireError
@@ -20,9 +20,7 @@ MAX_BYTES = 256 * 1024
 """Larger payloads are ignored and recorded (DESIGN 3)."""
 MAJOR = "v1"
 TYPE_PREFIX = "watchdogd"
-COMMANDS = frozenset(
-    {"pause", "resume", "nudge", "rollback", "approve", "deny", "ack", "stop", "run", "level", "label"}
-)
+COMMANDS: frozenset[str] = frozenset(get_args(get_type_hints(Request)["command"]))
 
 
 def rfc3339(at: float) -> str:
