@@ -1,0 +1,323 @@
+"""Freezing, killing and looking at a tree of processes by its cgroup (v2): the kernel does it, and the kernel says so.
+
+A tree is a directory with two children: ``agent`` for the processes that were added, ``tools`` for what they run, so
+that the agent can be thawed while its tools stay frozen. ``cgroup.events`` is the proof: ``frozen 1`` means that every
+process below stands still, ``populated 0`` that none is left. A process may leave its cgroup only when it can write to
+another one of ours; what left is looked for among the children of what stayed, and named.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from watchdogd.adapters.proctree import ProcessTree, look_at
+from watchdogd.core.errors import SandboxError
+from watchdogd.core.proof import Proof, TreeState
+
+AGENT, TOOLS = "agent", "tools"
+_SUPERVISOR = "supervisor"
+_REMOVE_TRIES = 50
+_REMOVE_WAIT_S = 0.02
+
+
+def home(name: str) -> Path:
+    """A directory of ours in the cgroup v2 hierarchy in which trees can be made; this process is moved out of the way.
+
+    In a unit with ``Delegate=yes`` it is the unit's own cgroup. As root where no systemd manages the hierarchy
+    (containers) it is a directory ``name`` below our cgroup.
+
+    Raises:
+        SandboxError: there is none, and why, in one sentence.
+    """
+    own = _own_cgroup()
+    if not os.access(own, os.W_OK) or not os.access(own / "cgroup.procs", os.W_OK):
+        raise SandboxError(f"cgroup {own} may not be written to (Delegate=yes is missing?)")
+    if os.geteuid() == 0 and Path("/run/systemd/system").exists() and not _delegated(own):
+        raise SandboxError(f"cgroup {own} belongs to systemd and was not delegated")
+    try:
+        if not (own / "cgroup.freeze").exists():  # the root of the hierarchy: it holds everybody
+            found = own / name
+            found.mkdir(exist_ok=True)
+            return _with_freezer(found)
+        aside = own / _SUPERVISOR
+        aside.mkdir(exist_ok=True)
+        for pid in _pids(own):
+            (aside / "cgroup.procs").write_text(str(pid))
+    except OSError as error:
+        raise SandboxError(f"cgroup {own} cannot be used: {error.strerror}") from error
+    return _with_freezer(own)
+
+
+def _with_freezer(found: Path) -> Path:
+    if not (found / "cgroup.freeze").exists():
+        raise SandboxError(f"cgroup {found} cannot be frozen (Linux 5.2 or later is needed)")
+    return found
+
+
+def _own_cgroup() -> Path:
+    mounted = None
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:  # noqa: PTH123 - proc
+        for line in lines:
+            before, _, after = line.partition(" - ")
+            if after.startswith("cgroup2 "):
+                mounted = (before.split()[3], Path(before.split()[4]))
+    if mounted is None:
+        raise SandboxError("no cgroup v2 hierarchy is mounted")
+    path = next((line[3:].strip() for line in _lines("/proc/self/cgroup") if line.startswith("0::")), None)
+    if path is None:
+        raise SandboxError("this process is in no cgroup v2")
+    top, point = mounted
+    inside = os.path.relpath(path, top)
+    if inside.startswith(".."):
+        raise SandboxError(f"our cgroup {path} is not visible below {point}")
+    return point / inside if inside != "." else point
+
+
+def _delegated(own: Path) -> bool:
+    for name in ("trusted.delegate", "user.delegate"):
+        with suppress(OSError):
+            if os.getxattr(own, name) == b"1":
+                return True
+    return False
+
+
+def _lines(path: str | Path) -> list[str]:
+    with open(path, encoding="ascii") as lines:  # noqa: PTH123 - proc and cgroup files
+        return lines.read().splitlines()
+
+
+def _pids(directory: Path) -> list[int]:
+    """The processes in ``directory`` itself; a zombie is none."""
+    with suppress(OSError):
+        return [int(line) for line in _lines(directory / "cgroup.procs")]
+    return []
+
+
+def _events(directory: Path) -> dict[str, str]:
+    try:
+        return dict(line.split(" ", 1) for line in _lines(directory / "cgroup.events"))
+    except (OSError, ValueError):
+        return {}
+
+
+class CgroupTree:
+    """A tree of processes in ``directory`` (made here, below ``home``). ``now`` is a monotonic clock in seconds."""
+
+    def __init__(self, directory: Path, *, now: Callable[[], float], timeout_s: float = 5.0) -> None:
+        self._directory, self._now, self._timeout_s = directory, now, timeout_s
+        self._strays = ProcessTree(now=now, timeout_s=timeout_s)
+        self._idle = threading.Event()
+
+    def make(self) -> None:
+        """Creates the cgroup; one that a predecessor left is emptied first.
+
+        Raises:
+            SandboxError: it cannot be made, or what is in it cannot be killed.
+        """
+        try:
+            if self._directory.exists():
+                self.kill()
+                self.remove()
+            for path in (self._directory, self._directory / AGENT, self._directory / TOOLS):
+                path.mkdir()
+        except OSError as error:
+            raise SandboxError(f"cgroup {self._directory} cannot be made: {error.strerror}") from error
+
+    @property
+    def tools(self) -> Path:
+        """Where what the agent runs belongs: a parent for the cgroups of single calls."""
+        return self._directory / TOOLS
+
+    def joining(self, command: Sequence[str]) -> list[str]:
+        """``command`` as one that is in the tree before it begins: no fork can come before ``add``."""
+        procs = self._directory / AGENT / "cgroup.procs"
+        return ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(procs), *command]
+
+    def add(self, pid: int) -> None:
+        """Moves ``pid`` into the tree; what it starts from now on is born there.
+
+        Raises:
+            ProcessLookupError: there is no such process.
+            SandboxError: the kernel refused.
+        """
+        try:
+            if pid not in _pids(self._directory / AGENT):
+                (self._directory / AGENT / "cgroup.procs").write_text(str(pid))
+            self._strays.add(pid)
+        except ProcessLookupError:
+            raise
+        except OSError as error:
+            raise SandboxError(f"process {pid} cannot be moved to {self._directory}: {error.strerror}") from error
+
+    def look(self) -> Proof:
+        """What the tree does now, without touching it."""
+        began = self._now()
+        events = _events(self._directory)
+        if events.get("populated") == "0":
+            return self._proof(TreeState.EXITED, began, "populated 0")
+        if events.get("frozen") == "1":
+            return self._proof(TreeState.FROZEN, began, "frozen 1")
+        return self._proof(TreeState.RUNNING if events else TreeState.UNPROVEN, began, "frozen 0")
+
+    def freeze(self) -> Proof:
+        """Freezes everything in the tree and waits for the kernel's word; what had left is brought back first."""
+        began = self._now()
+        if not self._write("cgroup.freeze", "1"):
+            return self._proof(TreeState.UNPROVEN, began, "cgroup.freeze was refused")
+        while True:
+            events = self._wait(self._directory, {"frozen": "1", "populated": "0"}, began)
+            if events.get("populated") == "0":
+                return self._proof(TreeState.EXITED, began, "populated 0")
+            if events.get("frozen") != "1":
+                return self._proof(TreeState.UNPROVEN, began, f"not frozen within {self._timeout_s:g} s")
+            # Nobody in there can leave any more; whoever left before is frozen where it is put.
+            if not self._brought_back() or self._now() >= began + self._timeout_s:
+                return self._proof(TreeState.FROZEN, began, "frozen 1")
+
+    def thaw(self) -> Proof:
+        """Lets everything in the tree go on."""
+        began = self._now()
+        self._write(f"{TOOLS}/cgroup.freeze", "0")
+        return self._thawed(self._directory, began)
+
+    def thaw_worker(self) -> Proof:
+        """Lets only what was added go on; its tools stay frozen."""
+        began = self._now()
+        if not self._write(f"{TOOLS}/cgroup.freeze", "1"):
+            return self._proof(TreeState.UNPROVEN, began, "cgroup.freeze of the tools was refused")
+        return self._thawed(self._directory / AGENT, began)
+
+    def kill(self) -> Proof:
+        """Kills everything in the tree, also what is frozen, and waits until nothing is left."""
+        began = self._now()
+        self._strays.look()  # remembers who belongs here, before parents die and their children become others'
+        if not self._write("cgroup.kill", "1"):
+            self._kill_singly()
+        events = self._wait(self._directory, {"populated": "0"}, began)
+        if events.get("populated") != "0":
+            return self._proof(TreeState.UNPROVEN, began, f"not empty within {self._timeout_s:g} s")
+        left = self._strays.kill()
+        if left.state is not TreeState.EXITED:
+            return self._proof(TreeState.UNPROVEN, began, "populated 0", *left.checked)
+        return self._proof(TreeState.EXITED, began, "populated 0")
+
+    def remove(self) -> None:
+        """Removes the empty cgroup.
+
+        Raises:
+            SandboxError: something is still in it.
+        """
+        error: OSError | None = None
+        for _ in range(_REMOVE_TRIES):
+            try:
+                for path in sorted(self._directory.rglob("*/"), reverse=True):
+                    path.rmdir()
+                self._directory.rmdir()
+            except FileNotFoundError:
+                return
+            except OSError as refused:  # the last process is dead and the kernel still counts it
+                error = refused
+                self._idle.wait(_REMOVE_WAIT_S)
+            else:
+                return
+        raise SandboxError(f"cgroup {self._directory} cannot be removed: {error}")
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _thawed(self, which: Path, began: float) -> Proof:
+        if not self._write("cgroup.freeze", "0"):
+            return self._proof(TreeState.UNPROVEN, began, "cgroup.freeze was refused")
+        events = self._wait(which, {"frozen": "0"}, began)
+        if _events(self._directory).get("populated") == "0":
+            return self._proof(TreeState.EXITED, began, "populated 0")
+        thawed = events.get("frozen") == "0"
+        state = TreeState.RUNNING if thawed else TreeState.UNPROVEN
+        return self._proof(state, began, f"frozen {events.get('frozen', 'unknown')} in {which.name}")
+
+    def _write(self, file: str, text: str) -> bool:
+        try:
+            (self._directory / file).write_text(text)
+        except OSError:
+            return False
+        return True
+
+    def _wait(self, directory: Path, wanted: dict[str, str], began: float) -> dict[str, str]:
+        """The events once one of them is as wanted, or as they are when the time is up."""
+        try:
+            fd = os.open(directory / "cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return {}
+        try:
+            waiting = select.poll()
+            waiting.register(fd, select.POLLPRI)
+            while True:
+                found = dict(line.split(" ", 1) for line in os.pread(fd, 4096, 0).decode("ascii").splitlines())
+                left_s = began + self._timeout_s - self._now()
+                if left_s <= 0 or any(found.get(name) == value for name, value in wanted.items()):
+                    return found
+                waiting.poll(left_s * 1000)
+        except OSError:
+            return {}
+        finally:
+            os.close(fd)
+
+    def _brought_back(self) -> bool:
+        """Whether something had left and is in the tree again."""
+        found = False
+        for pid in _left(self._everybody()):
+            found |= self._write(f"{TOOLS}/cgroup.procs", str(pid))
+        return found
+
+    def _kill_singly(self) -> None:
+        """Without ``cgroup.kill`` (before Linux 5.14): frozen first, so that none forks, then each."""
+        self.freeze()
+        for pid in self._everybody():
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        self._write("cgroup.freeze", "0")
+
+    def _everybody(self) -> list[int]:
+        found = []
+        for directory in (self._directory, *self._directory.rglob("*/")):
+            found += _pids(directory)
+        return found
+
+    def _proof(self, state: TreeState, began: float, *checked: str) -> Proof:
+        pids = self._everybody()
+        words = [f"cgroup {self._directory.name}: {checked[0]}", *checked[1:]]
+        if state is TreeState.UNPROVEN:
+            for pid in pids:
+                seen = look_at(pid)
+                if seen is not None and seen.state == "D":
+                    words.append(f"pid {pid} in uninterruptible sleep")
+        strays = _left(pids)
+        if strays:
+            words.append(f"outside of the cgroup: {', '.join(map(str, sorted(strays)))}")
+            if state in {TreeState.FROZEN, TreeState.EXITED}:
+                state = TreeState.UNPROVEN
+        return Proof(
+            state=state,
+            how="cgroup",
+            partial=bool(strays),
+            checked=tuple(words),
+            pids=tuple(sorted({*pids, *strays})),
+            took_s=self._now() - began,
+        )
+
+
+def _left(pids: Sequence[int]) -> set[int]:
+    """Children of ``pids`` that are not among them: they left the cgroup."""
+    inside = set(pids)
+    found: set[int] = set()
+    for pid in pids:
+        with suppress(OSError):
+            for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - names alone
+                for children in _lines(f"/proc/{pid}/task/{thread}/children"):
+                    found.update(int(word) for word in children.split())
+    return {pid for pid in found - inside if (seen := look_at(pid)) is not None and seen.state not in "ZX"}
