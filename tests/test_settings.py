@@ -1,6 +1,9 @@
 """From files, environment and flags to settings."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +142,22 @@ def test_the_digest_changes_with_a_value_and_not_with_its_spelling(main):
     assert load(main, env={}).digest == before
     main.write_text(SMALL.replace("budget_usd = 2", "budget_usd = 2.01"))
     assert load(main, env={}).digest != before
+
+
+def test_the_digest_is_the_same_in_every_process(main):
+    program = f"""
+from pathlib import Path
+from watchdogd.settings.load import load
+loaded = load(Path({str(main)!r}), env={{}})
+print(loaded.digest, loaded.settings.policy.digest)
+"""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
 
 
 def test_settings_cannot_be_changed(main):

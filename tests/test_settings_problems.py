@@ -235,6 +235,7 @@ def test_a_secret_in_the_file_is_refused_and_never_repeated(main, line):
     [
         ("/", "/var/lib/x", "the root of the file system"),
         ("{home}", "/var/lib/x", "a home directory"),
+        ("{tmp}/people", "/var/lib/x", "holds home directories"),
         ("/root", "/var/lib/x", "home director"),
         ("/home", "/var/lib/x", "home director"),
         ("{tmp}/state", "{tmp}/state", "holds the state directory"),

@@ -293,7 +293,8 @@ class Settings(Part):
     @property
     def digest(self) -> str:
         """Changes if and only if the configuration does."""
-        return digest_of(self.model_dump(mode="json"))
+        # The policy by its own digest: a set dumped as it comes has another order in every process.
+        return digest_of(self.model_dump(mode="json", exclude={"policy"}) | {"policy": self.policy.digest})
 
     def mission(self, name: str) -> Mission | None:
         """The mission of that name."""
