@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tests.protocol.worker import Tempo
 from tests.protocol.world import Process, Speed
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 Fault = Callable[["Machine"], None]
 
-KINDS = ("mixed", "pauses", "restarts", "distant")
+KINDS = ("mixed", "pauses", "restarts", "distant", "revisions")
 """mixed: everything; pauses: many of them, at bad moments; restarts: only an overseer that comes back within a
-minute; distant: round trips longer than a beat."""
+minute; distant: round trips longer than a beat; revisions: changes that reach the worker, but not the overseer's disk
+before the power goes."""
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Weather:
 
 def weather(rng: Random, kind: str = "") -> Weather:
     """One machine's conditions."""
-    kind = kind or rng.choices(KINDS, (60, 24, 8, 8))[0]
+    kind = kind or rng.choices(KINDS, (58, 24, 7, 7, 4))[0]
     rough = kind in ("mixed", "pauses")
     hop = rng.choice((Speed(0.001, 0.01), Speed(0.002, 0.3, 0.05), Speed(0.05, 1.5, 0.05), Speed(0.3, 2.5, 0.03)))
     if kind == "restarts":
@@ -73,6 +74,8 @@ def schedule(rng: Random, conditions: Weather, until_s: float) -> list[tuple[flo
     """Faults and requests with their times, none after ``until_s``."""
     if conditions.kind == "restarts":
         return _restarts(rng, until_s)
+    if conditions.kind == "revisions":
+        return _revisions(rng, until_s)
     found: list[tuple[float, Fault]] = []
     at = 3.0 + rng.expovariate(1 / conditions.every_s)
     weights = PAUSE_WEIGHTS if conditions.kind == "pauses" else WEIGHTS
@@ -91,10 +94,28 @@ def _restarts(rng: Random, until_s: float) -> list[tuple[float, Fault]]:
     found: list[tuple[float, Fault]] = []
     at = rng.uniform(20.0, 40.0)
     while at < until_s - 60:
-        away = rng.uniform(20.0, 59.0)
+        away = rng.choice((rng.uniform(20.0, 59.0), rng.uniform(57.0, 59.9)))
         found.append((at, lambda machine, away=away: machine.kill_overseer(away)))  # type: ignore[misc]
         at += away + 30 + rng.expovariate(0.1)
     return found
+
+
+def _revisions(rng: Random, until_s: float) -> list[tuple[float, Fault]]:
+    """A few changes of level on a slow disk, each followed by a power loss soon after."""
+    found: list[tuple[float, Fault]] = []
+    at = rng.uniform(20.0, 60.0)
+    while at < until_s - 20:
+        brink = rng.uniform(0.2, 5.0)
+        found += [(at, _slowed(brink)), (at + 0.1, _level(rng, 0.0)), (at + brink, _power(rng, 0.0))]
+        at += brink + rng.uniform(40.0, 80.0)
+    return found
+
+
+def _slowed(span: float) -> Fault:
+    def fault(machine: Machine) -> None:
+        machine.overseer_record.slow_until = machine.world.mono + span
+
+    return fault
 
 
 def _span(rng: Random, left: float) -> float:
@@ -182,7 +203,7 @@ def _wall(rng: Random, left: float) -> Fault:
 
 
 def _slow_disk(rng: Random, left: float) -> Fault:
-    which, span = rng.choice(("worker_record", "overseer_record")), _span(rng, left)
+    which, span = rng.choice(("worker_record", "worker_memory", "overseer_record")), _span(rng, left)
 
     def fault(machine: Machine) -> None:
         getattr(machine, which).slow_until = machine.world.mono + span
@@ -289,16 +310,17 @@ def _level(rng: Random, left: float) -> Fault:
 
 
 def _decide(rng: Random, left: float) -> Fault:
-    kill, span = rng.random() < 0.3, min(rng.uniform(1.0, 30.0), left + 0.1)
+    kind: Literal["freeze", "kill"] = rng.choice(("freeze", "freeze", "kill"))
+    span = min(rng.uniform(1.0, 30.0), left + 0.1)
+    return lambda machine: _decided(machine, kind, span)
 
-    def fault(machine: Machine) -> None:
-        supervisor = machine.supervisor
-        what = Decided(kind="kill" if kill else "freeze", by="operator", reason="drill", at=machine.world.wall)
-        if supervisor.alive and not supervisor.stops:
-            supervisor.decide(what)
-            machine.world.at(span, None, machine.lift)
 
-    return fault
+def _decided(machine: Machine, kind: Literal["freeze", "kill"], span: float) -> None:
+    """A person freezes or kills, and takes it back."""
+    supervisor = machine.supervisor
+    if supervisor.alive and not supervisor.stops:
+        supervisor.decide(Decided(kind=kind, by="operator", reason="drill", at=machine.world.wall))
+        machine.world.at(span, None, machine.lift)
 
 
 POINTS = (
@@ -314,8 +336,8 @@ POINTS = (
 def _trap(rng: Random, left: float) -> Fault:
     """Something happens to a process exactly between two of its steps, with a pause on top more often than not."""
     (which, point), span = rng.choice(POINTS), _span(rng, left)
-    both = rng.random() < 0.5
-    what = rng.choice(("stop", "stop", "slow", "kill", "power"))
+    both, brink = rng.random() < 0.5, rng.uniform(0.05, 3.0)
+    what = rng.choice(("stop", "stop", "slow", "kill", "power", "brink", "brink", "freeze"))
     pausing = rng.choice((None, rng.uniform(0.0, 0.5), rng.uniform(0.0, 5.0)))
     lasts = min(rng.uniform(5.0, 30.0), left + 0.1)
 
@@ -331,6 +353,12 @@ def _trap(rng: Random, left: float) -> Fault:
                 machine.world.at(pausing + lasts, None, machine.release, name)
             if what == "slow":
                 machine.worker_record.slow_until = machine.world.mono + span
+            elif what == "brink":
+                for record in (machine.worker_record, machine.overseer_record):
+                    record.slow_until = machine.world.mono + brink
+                machine.world.at(brink, None, machine.lose_power, 3.0)
+            elif what == "freeze":
+                _decided(machine, "freeze", lasts)
             elif what == "stop":
                 launcher = _pick(machine, "launcher") if point == "exec" else None
                 for one in (launcher, process) if both else (launcher or process,):

@@ -42,8 +42,9 @@ class Machine:
         self.broker.loss, self.broker.duplication = weather.loss, weather.duplication
         self.broker.overtaking, self.broker.takeover = weather.overtaking, weather.takeover
         self.worker_record = Record(world, weather.disk)
+        self.worker_memory = Record(world, weather.disk)
         self.overseer_record = Record(world, weather.disk)
-        self.truth = Truth(world, self.timing, self.worker_record, self.overseer_record)
+        self.truth = Truth(world, self.timing, self.worker_record, self.worker_memory, self.overseer_record)
         self.truth.never_freezes = weather.kind == "restarts"
         self.desk = Desk()
         self.decided: Decided | None = None
@@ -63,6 +64,7 @@ class Machine:
         worker = Worker(
             self.world,
             self.worker_record,
+            self.worker_memory,
             self.broker,
             self.truth,
             timing=self.timing,
@@ -164,6 +166,7 @@ class Machine:
             self._all_die()
             self.broker.crash()
             self.worker_record.lose_power()
+            self.worker_memory.lose_power()
             self.overseer_record.lose_power()
             self.world.at(reboot_s, None, self._power)
 
@@ -241,7 +244,9 @@ class Machine:
             connection.stalled_until = min(connection.stalled_until, world.mono)
             if connection.deaf:
                 self.broker.cut(connection)
-        self.worker_record.slow_until = self.overseer_record.slow_until = self.slow_fold_until = world.mono
+        self.slow_fold_until = world.mono
+        for record in (self.worker_record, self.worker_memory, self.overseer_record):
+            record.slow_until = world.mono
         self.broker.loss = min(self.broker.loss, 0.05)
         for one in self.running():
             one.traps.clear()

@@ -225,6 +225,7 @@ class Overseer(Peer):
     def _beaten(self, beat: Beat) -> None:
         if beat.ack is not None:
             self._acknowledged(beat.ack)
+        self.truth.owes(self.state.epoch, beat.nonce)
         before = self.state.acked_n
         self.state, answer = core.beaten(self.state, self.world.boot, beat)
         if self.state.acked_n > before:
@@ -322,6 +323,7 @@ class Overseer(Peer):
         if self.up:
             self.state = core.levelled(self.state, level)
             self._write(self._nothing, (), "latches", self.state.lrev, self.state.latches, self.state.level)
+            self._push()
 
     def give(self, name: str) -> None:
         """O6: one after the other; in the state, from where it is sent, only once it is on disk."""

@@ -27,10 +27,11 @@ class Sent:
 class Truth:
     """Keeps the books nobody in the protocol can see."""
 
-    def __init__(self, world: World, timing: Timing, worker: Record, overseer: Record) -> None:
+    def __init__(self, world: World, timing: Timing, worker: Record, memory: Record, overseer: Record) -> None:
         self.world = world
         self.timing = timing
         self.worker = worker
+        self.memory = memory
         self.overseer = overseer
         self.violations: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -48,6 +49,8 @@ class Truth:
         """Orders that were reported as given: number and body."""
         self.never_freezes = False
         """Nothing happens in this schedule that would justify a freeze."""
+        self.owed: dict[int, str] = {}
+        """Of each overseer the beat it has not answered yet."""
         self.last_effect = 0.0
         self.first_effect_after = float("inf")
         self.healed_at = float("inf")
@@ -77,7 +80,7 @@ class Truth:
         """An acknowledgement left."""
         pair = (ack.epoch, ack.lrev)
         self.acked = max(self.acked, pair)
-        safe = max((one[1].pair for one in self.worker.log[: self.worker.safe] if one[0] == "control"), default=(0, 0))
+        safe = self.memory.log[self.memory.safe - 1][1].pair if self.memory.safe else (0, 0)
         if safe < pair:
             self.broken("acknowledged state is on disk", f"acknowledged {pair}, on disk {safe}")
 
@@ -117,9 +120,17 @@ class Truth:
 
     # --- overseer -----------------------------------------------------------------------------------------------------
 
+    def owes(self, epoch: int, nonce: str) -> None:
+        """An overseer took a beat up: it answers before it takes up the next."""
+        debt = self.owed.get(epoch)
+        if debt is not None:
+            self.broken("every beat is answered", f"{debt} was not")
+        self.owed[epoch] = nonce
+
     def answered(self, epoch: int, answer: Answer) -> None:
         """An overseer decided on an answer."""
         self.counts["answers"] += 1
+        self.owed.pop(epoch, None)
         if epoch != self.overseer.epoch:
             self.broken("one overseer answers", f"epoch {epoch} answers under {self.overseer.epoch}")
         if answer.stored_seq > self.overseer.stored:

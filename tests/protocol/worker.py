@@ -81,6 +81,7 @@ class Worker(Peer):
         self,
         world: World,
         record: Record,
+        memory: Record,
         broker: Broker,
         truth: Truth,
         *,
@@ -90,6 +91,8 @@ class Worker(Peer):
     ) -> None:
         super().__init__(world)
         self.record = record
+        self.memory = memory
+        """Where (epoch, lrev, latches) are kept: synced on its own, sooner or later than the rows."""
         self.broker = broker
         self.truth = truth
         self.tempo = tempo
@@ -131,10 +134,10 @@ class Worker(Peer):
                     open_call = len(self.rows)
                 elif one[1] in ("finished", "in_doubt", "blocked"):
                     open_call = 0
-            elif one[0] == "control":
-                control = one[1]
             else:
                 last_n = one[1]
+        if self.memory.log:
+            control = self.memory.log[-1][1]
         self.truth.recovered(control.pair)
         self.state = core.WorkerState(
             boot=self.state.boot, timing=self.state.timing, control=control, durable=control, last_n=last_n
@@ -142,7 +145,7 @@ class Worker(Peer):
         if open_call:
             self.truth.counts["in doubt"] += 1
             self._append("in_doubt")
-        self._after_sync(len(self.record.log), self._recovered)
+        self.memory.sync(self, self._after_sync, len(self.record.log), self._recovered)
 
     def _recovered(self) -> None:
         self.connect()
@@ -268,8 +271,8 @@ class Worker(Peer):
             self.truth.counts[f"ignored: {heard.why}"] += 1
             return
         if heard.sync is not None:
-            position = self.record.append("control", heard.sync)
-            self._after_sync(position, self._control_synced, heard.sync)
+            self.memory.append("control", heard.sync)
+            self.memory.sync(self, self._control_synced, heard.sync)
         else:
             self._acknowledge()
         if heard.went_back:

@@ -79,7 +79,7 @@ class Beat:
     boot: str
     nonce: str
     head_seq: int
-    """Highest row put on this connection before the beat."""
+    """Highest row synced before the beat: all of it must be processed for a lease."""
     applied_n: int
     """Last order applied."""
     ack: Ack | None = None

@@ -122,9 +122,13 @@ def rows_sent(state: WorkerState, last: int) -> WorkerState:
 
 
 def beat(state: WorkerState, now: float, nonce: str) -> tuple[WorkerState, Beat]:
-    """W3: asks for a lease; remembers when."""
+    """W3: asks for a lease; remembers when.
+
+    What it asks to be processed is every synced row, also those the window still holds back: after a restart with a
+    long backlog a lease for what was sent so far would prove nothing about the rest.
+    """
     nonces = (*state.nonces, (nonce, now))[-state.timing.nonce_memory :]
-    asking = Beat(boot=state.boot, nonce=nonce, head_seq=state.sent, applied_n=state.last_n, ack=ack(state))
+    asking = Beat(boot=state.boot, nonce=nonce, head_seq=state.head, applied_n=state.last_n, ack=ack(state))
     since = state.unanswered_since if state.unanswered else now
     return replace(state, nonces=nonces, unanswered=state.unanswered + 1, unanswered_since=since), asking
 

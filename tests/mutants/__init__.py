@@ -1,0 +1,1 @@
+"""Takes guards out one at a time and shows what turns red: ``python -m tests.mutants [NAME…]``."""

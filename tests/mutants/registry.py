@@ -1,0 +1,8 @@
+"""All mutants, in the order of the table."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+from tests.mutants.protocol import PROTOCOL
+
+MUTANTS: tuple[Mutant, ...] = PROTOCOL
