@@ -88,6 +88,8 @@ class Answers:
     change: Change = Change.NEW
     at: float | None = None
     """When the last answer came (Unix time)."""
+    numbers_only: bool = False
+    """The last answer counts as different, but only for numbers in it: something was done in between."""
     varying: dict[int, Varying] = field(default_factory=dict)
 
 
@@ -116,6 +118,7 @@ def next_answer(seen: Answers, text: Text, whole: int, *, quiet: bool) -> Change
     ``whole`` is its key. ``quiet`` says that nothing new was done since the last answer; only then can a changed small
     number be a stamp.
     """
+    seen.numbers_only = False
     if whole == seen.whole:
         seen.same += 1
         seen.change = _verdict(seen.varying) if seen.varying else Change.EQUAL
@@ -146,8 +149,11 @@ def _compared(seen: Answers, sample: str, chunks: tuple[int, ...], *, quiet: boo
     if pairs is None:
         return Change.DIFFERENT
     for place, (before, now) in pairs.items():
-        if not _taken(seen, place, before, now, new, quiet=quiet):
+        if not _taken(seen, place, before, now, new):
             return Change.DIFFERENT
+    if not quiet and any(one.kind is Kind.NUMBER for one in seen.varying.values()):
+        seen.numbers_only = True
+        return Change.DIFFERENT
     return _verdict(seen.varying)
 
 
@@ -177,13 +183,13 @@ def _pairs(old: list[str], new: list[str]) -> dict[int, tuple[str, str]] | None:
     return {start: (" ".join(was), " ".join(now))}
 
 
-def _taken(seen: Answers, place: int, before: str, now: str, tokens: list[str], *, quiet: bool) -> bool:
+def _taken(seen: Answers, place: int, before: str, now: str, tokens: list[str]) -> bool:
     """Whether the change at ``place`` may be a stamp or progress; it is noted then."""
     kind, was, value = _kind(before, now)
     one = seen.varying.get(place)
     if kind is Kind.WORD and one is not None and one.kind is Kind.STAMP and len(before) == len(now):
         kind = Kind.STAMP  # an id that happens to look like a word this time
-    if kind is Kind.WORD or (kind is Kind.NUMBER and not quiet):
+    if kind is Kind.WORD:
         return False
     if one is None:
         if len(seen.varying) >= MOST_VARYING:

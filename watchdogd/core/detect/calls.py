@@ -57,6 +57,8 @@ class Call:
     effect: Effect
     waits: bool
     """A repetition that waits for something outside on purpose."""
+    moved: bool
+    """Made before, and now another answer, after something new was done in between: work on it goes on."""
     text: Text
     """The answer itself; not to be kept."""
 
@@ -155,18 +157,22 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
         intent = Intent(event.seq, done.tool, call_key(done.tool, {}), (), effect_of(done.tool, None), event.at)
     state.number += 1
     seen, whole, waits = state.answers.get(intent.key), answer_key(done.result), False
+    moved = False
     if seen is None:
         seen = state.answers[intent.key] = first_answer(done.result, whole, state.number, event.at)
         change, state.newest = Change.NEW, state.number
         if len(state.answers) > MOST_CALLS:
             state.answers.popitem(last=False)
     else:
-        change = next_answer(seen, done.result, whole, quiet=state.newest <= seen.number)
+        quiet = state.newest <= seen.number
+        change = next_answer(seen, done.result, whole, quiet=quiet)
         state.answers.move_to_end(intent.key)
-        if change is Change.DIFFERENT:
-            state.newest = state.number
-        else:
+        if change is not Change.DIFFERENT:
             waits = _waits(state, intent, seen, done.result)
+        else:
+            moved = not quiet
+            if not seen.numbers_only:
+                state.newest = state.number
         seen.number, seen.at = state.number, event.at
     state.last_at = event.at
     took_s = done.duration_s
@@ -190,6 +196,7 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
         took_s=took_s,
         effect=intent.effect,
         waits=waits,
+        moved=moved,
         text=done.result,
     )
 

@@ -56,8 +56,8 @@ class ErrorRate:
 
     def step(self, state: Tally, event: Event, call: Call | None) -> tuple[Tally, tuple[Finding, ...]]:
         """The tally after ``call``."""
-        if call is None or call.fault is Fault.OUTAGE:
-            return state, NONE
+        if call is None or call.fault is Fault.OUTAGE or (call.moved and call.fault is Fault.OWN):
+            return state, NONE  # a test that fails otherwise after an edit is work
         failed = call.fault is not Fault.NONE
         state.last.append((call.seq, failed))
         state.failed += failed

@@ -80,11 +80,11 @@ _NEGATIVE = re.compile(
     r"|refused|rejected|forbidden|unauthori[sz]ed|fail(?:s|ed|ure)?|errors?|mismatch|out of (?:range|memory|bounds)"
     r"|expected .{1,60} (?:but|got)|must (?:be|have|not)|requires?d?\b|already exists|too (?:many|few|long|large)"
     r"|exceed(?:s|ed)|expired|conflict|abort(?:ed)?|crash(?:ed)?|null pointer|segmentation|overflow|wrong|bad)\b",
-    re.IGNORECASE,
 )
 _OUTAGE = re.compile(
-    r"\b50[0234]\b|\b429\b|\b52\d\b|unavailable|bad gateway|gateway time|timed? ?-?out"
-    r"|E(?:CONN|HOST|NET|AI_|TIMEDOUT|PIPE)\w{0,12}"
+    r"(?:http\S{0,12}|status|code|error|returned|response|got)\W{1,4}(?:50\d|52\d|429)\b"
+    r"|(?:\A|\n)\W{0,4}(?:50\d|52\d|429)\b[ :-]{1,3}[a-z]|unavailable|bad gateway|gateway time|timed? ?-?out"
+    r"|e(?:conn|host|net|ai_|timedout|pipe)\w{0,12}"
     r"|connection (?:was |has been )?(?:refused|reset|closed|aborted|lost|error|failed|timed)|connect(?:ion)? error"
     r"|failed to connect|could(?: not|n't) connect|unable to connect|cannot connect|can't connect"
     r"|(?:could not|couldn't|cannot|failed to|unable to) resolve|name resolution|no route to host|unreachable"
@@ -92,8 +92,25 @@ _OUTAGE = re.compile(
     r"|server error|network (?:is|error|failure|down|problem)|\bdns\b|\b(?:tls|ssl)\b.{0,40}(?:handshake|fail)"
     r"|try again (?:later|in)|temporar(?:y|ily)|maintenance|at capacity|service (?:is )?(?:down|disrupt)"
     r"|peer (?:closed|reset)|max retries|proxy error|no response from|did not respond|not responding|backend",
-    re.IGNORECASE,
 )
+
+
+_PREFIX = re.compile(r"[\[(<][^\[\](){}<>\n\"']{1,60}[\])>][\s:]")
+"""A stamp or a tag in brackets before the text proper."""
+_NEGATIVE_HINTS = tuple(
+    """not |n't|no |cannot|unable|invalid|illegal|malform|unknown|unexpect|undefined|unrecogn|unsupport|unresolv|missing
+    |denied|refuse|reject|forbid|unauth|fail|error|mismatch|out of|expected|must|require|exists|too |exceed|expire
+    |conflict|abort|crash|null po|segment|overflow|wrong|bad""".replace("\n    ", "").split("|")
+)
+"""One of these stands in every text that _NEGATIVE matches; to look for them is fifty times cheaper."""
+_OUTAGE_HINTS = tuple(
+    """unavailable|gateway|timed|timeout|time out|time-out|econn|ehost|enet|eai_|etimedout|epipe|connect|resol|no route
+    |unreachable|overload|rate|too many|hang up|broken pipe|upstream|server error|network|dns|tls|ssl|try again|temporar
+    |maintenance|capacity|service|peer|max retries|proxy|no response|respond|backend|50|52|429""".replace(
+        "\n    ", ""
+    ).split("|")
+)
+_EXPLAINS = re.compile(r"[\"'](?:message|msg|details?|reason|title|description|cause)[\"']\s{0,4}:", re.IGNORECASE)
 
 
 def fault_of(done: ToolFinished, habit: Habit) -> Fault:
@@ -124,16 +141,16 @@ def says_error(text: Text, habit: Habit) -> bool:
     code = _EXIT.search(head) or (None if short else _EXIT.search((text.tail or text.head)[-200:]))
     if code is not None:
         return int(code[1]) != 0
+    if head[0] in "{[(<" and not _PREFIX.match(head):
+        return _structured(head, short=short)
     points = int(short) + (1 if short and habit.odd(head) else 0)
-    if head[0] in "{[(<" and _FIELD.search(head):
-        return True
     line = head.partition("\n")[0][:200]
     if _FIRST_LINE.match(line):
         points += 2
     if _TRACE.search(head):
         points += 2
     if short and points < ENOUGH:
-        negative = _NEGATIVE.search(head) is not None
+        negative = _negative(head)
         points += negative
         if negative and points < ENOUGH and (_PROGRAM.match(line) or _outage_shape(head)):
             points += 1
@@ -142,11 +159,23 @@ def says_error(text: Text, habit: Habit) -> bool:
     return points >= ENOUGH
 
 
+def _structured(head: str, *, short: bool) -> bool:
+    """Whether a JSON-like answer says error: in a field of that name, or in the words of a short explanation."""
+    if _FIELD.search(head):
+        return True
+    return short and _EXPLAINS.search(head) is not None and (_negative(head) or _outage_shape(head))
+
+
+def _negative(head: str) -> bool:
+    low = head.lower()
+    return any(hint in low for hint in _NEGATIVE_HINTS) and _NEGATIVE.search(low) is not None
+
+
 def _outage_shape(head: str) -> bool:
-    return _OUTAGE.search(head) is not None
+    low = head.lower()
+    return any(hint in low for hint in _OUTAGE_HINTS) and _OUTAGE.search(low) is not None
 
 
 def _outage(text: Text) -> bool:
     """Whether an error speaks of the network or of a service; only asked once it is known to be an error."""
-    head = text.head[:HEAD_CHARS]
-    return _OUTAGE.search(head) is not None
+    return _outage_shape(text.head[:HEAD_CHARS])

@@ -25,8 +25,8 @@ head tail count stat info load calculate
 """
 _WRITING = """
 write create add insert append update edit set put post send delete remove move rename copy save store upload make
-book cancel reserve pay transfer buy order schedule share invite modify replace patch apply submit convert tag exchange return
-transform export import commit push publish mark archive process resize compress
+book cancel reserve pay transfer buy order schedule share invite modify replace patch apply submit convert tag exchange
+return transform export import commit push publish mark archive process resize compress
 """
 _READS, _WRITES = frozenset(_READING.split()), frozenset(_WRITING.split())
 _WAIT_CALL = re.compile(r"(?<![a-z])(?:sleep|wait|poll|await|watch|pause)(?![a-z])", re.IGNORECASE)

@@ -21,8 +21,10 @@ from watchdogd.core.health import Channel, Finding, Severity
 RULE = "progress/stagnation"
 MOST_TOOLS = 32
 """Tools whose last answer is remembered."""
-INFORMATIVE_TOKENS = 20
+INFORMATIVE_TOKENS = 12
 """From so many words on an answer says something; a shorter one may be an acknowledgement of batch work."""
+LONG_TOKENS = 25
+"""The same for acts with an effect, whose acknowledgements can be wordy."""
 COMPARED_CHARS = 1_200
 """Of an answer, from its head."""
 
@@ -32,7 +34,6 @@ _NOTHING = re.compile(
     re.IGNORECASE,
 )
 _LISTED = re.compile(r"[/\\]|\.\w{1,5}\b|\d{2,}|[_-]\d|#\d|\b[\w.-]+@[\w.-]+")
-_BARE = re.compile(r"\d+")
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Standstill:
     """One tool's answers."""
 
     mask: int
-    """Key of the answer with what echoes the call, and every number, taken out."""
+    """Key of the answer with what echoes the call taken out."""
     whole: int
     keys: list[int]
     seqs: list[int]
@@ -127,10 +128,12 @@ class Stagnation:
 def _works_through(one: Standstill, call: Call) -> bool:
     """Whether this is batch work: a short answer to acts, or to a list of things, says only that they are done."""
     answer = call.text.head[:COMPARED_CHARS]
-    tokens = tokens_of(answer)
-    if len(tokens) >= INFORMATIVE_TOKENS:
-        return False
+    tokens = len(tokens_of(answer))
     if call.effect is Effect.WRITE:
+        return tokens < LONG_TOKENS
+    if tokens >= INFORMATIVE_TOKENS:
+        return False
+    if not answer.strip():
         return True
     return 2 * one.listed > one.count or not _NOTHING.search(answer)
 
@@ -141,9 +144,9 @@ def _listed(words: Sequence[str]) -> bool:
 
 
 def _mask(call: Call) -> int:
-    """Key of the answer without the call's own words and without numbers."""
+    """Key of the answer without the call's own words."""
     head = call.text.head[:COMPARED_CHARS]
     for word in call.words:
         if len(word) >= 2 and word in head:
             head = head.replace(word, "\x00")
-    return text_key(_BARE.sub("0", head) if any("0" <= one <= "9" for one in head) else head)
+    return text_key(head)

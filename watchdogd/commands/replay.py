@@ -1,0 +1,163 @@
+"""``watchdogd replay``: recorded runs through the detectors and the policy."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from watchdogd.commands import labels, replay_html
+from watchdogd.commands.outcome import Outcome, replayed
+from watchdogd.commands.recordings import Recording, Unread, recordings
+from watchdogd.commands.rules_in_force import in_force
+from watchdogd.core.detect.bank import Bank
+from watchdogd.core.health import Channel, Severity
+from watchdogd.core.policy import Policy
+
+UNREADABLE = 1
+"""Exit status when anything could not be read."""
+
+
+def replay(
+    paths: Annotated[list[Path], typer.Argument(help="Trajectories (JSON lines, plain or gzip) or a daemon's record.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per run on stdout.")] = False,
+    until: Annotated[int | None, typer.Option(min=0, help="Stop each run after so many steps.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Take the detectors' thresholds from this file.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Decide by this policy file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page here.")] = None,
+) -> None:
+    """Replay recorded runs through the detectors and the policy; print what they would have done."""
+    bank, rules = in_force(config, policy)
+    tally = Tally()
+    page: list[tuple[Recording, Outcome]] = []
+    for run, outcome in _outcomes(paths, bank, rules, until, tally, curve=html is not None):
+        tally.take(run, outcome)
+        if json:
+            sys.stdout.write(jsonlib.dumps(as_json(outcome), ensure_ascii=True) + "\n")
+        if html is not None and len(page) < replay_html.MOST_RUNS:
+            page.append((run, outcome))
+    if html is not None:
+        html.write_text(replay_html.page(page, runs=tally.runs), encoding="utf-8", errors="backslashreplace")
+    if not json:
+        sys.stdout.write(tally.table())
+    if tally.unread:
+        sys.stderr.write(f"{tally.unread} could not be read\n")
+        raise typer.Exit(UNREADABLE)
+
+
+def _outcomes(
+    paths: Sequence[Path], bank: Bank, policy: Policy, until: int | None, tally: Tally, *, curve: bool
+) -> Iterator[tuple[Recording, Outcome]]:
+    for one in recordings(paths):
+        if isinstance(one, Unread):
+            tally.unread += 1
+            sys.stderr.write(f"{one.sentence}\n")
+        else:
+            yield one, replayed(one, bank, policy, until=until, curve=curve)
+
+
+def as_json(outcome: Outcome) -> Mapping[str, Any]:
+    """The object that ``--json`` prints."""
+    return {
+        "id": outcome.id,
+        "events": outcome.events,
+        "risk": {channel.value: round(outcome.risk[channel], 4) for channel in Channel},
+        "severity": outcome.severity.value,
+        "findings": [
+            {
+                "step": one.step,
+                "rule": one.finding.rule,
+                "channel": one.finding.channel.value,
+                "severity": one.finding.severity.value,
+                "risk": round(one.finding.risk, 4),
+                "headline": one.finding.headline,
+                "evidence": list(one.finding.evidence),
+                "key": one.finding.key,
+            }
+            for one in outcome.findings
+        ],
+        "first": {level.value: outcome.first(level) for level in (Severity.WARN, Severity.CRIT)},
+        "decisions": [
+            {
+                "step": one.step,
+                "rule": one.decision.rule,
+                "action": one.decision.action.value,
+                "finding": one.decision.finding,
+                "severity": one.decision.severity.value,
+            }
+            for one in outcome.decisions
+        ],
+        "end": {channel.value: severity.value for channel, severity in outcome.end.items()},
+    }
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often what fired, on which runs."""
+
+    runs: int = 0
+    events: int = 0
+    unread: int = 0
+    labels: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    """(label, it says bad) to runs."""
+    fired: Counter[tuple[str, bool, Channel, Severity]] = field(default_factory=Counter)
+    anywhere: Counter[tuple[Channel, Severity]] = field(default_factory=Counter)
+    rules: Counter[tuple[str, Severity]] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+
+    def take(self, run: Recording, outcome: Outcome) -> None:
+        """Counts one run."""
+        self.runs += 1
+        self.events += outcome.events
+        known = labels.known(run.labels)
+        self.labels.update(known.items())
+        worst: dict[Channel, Severity] = {}
+        for one in outcome.findings:
+            finding = one.finding
+            if finding.severity.rank > worst.get(finding.channel, Severity.OK).rank:
+                worst[finding.channel] = finding.severity
+        self.rules.update({(one.finding.rule, one.finding.severity) for one in outcome.findings})
+        self.actions.update({one.decision.action.value for one in outcome.decisions})
+        for channel, severity in worst.items():
+            for level in (Severity.WARN, Severity.UNKNOWN, Severity.CRIT):
+                if (level is Severity.UNKNOWN) == (severity is Severity.UNKNOWN) and level.rank <= severity.rank:
+                    self.anywhere[channel, level] += 1
+                    self.fired.update((label, bad, channel, level) for label, bad in known.items())
+
+    def table(self) -> str:
+        """What was seen, for people: coverage first, then what fired, on good runs and on bad ones."""
+        lines = [f"{self.runs} runs, {self.events} steps, {self.unread} unreadable"]
+        names = sorted({label for label, _ in self.labels})
+        if names:
+            lines += ["", f"{'label':<22}{'says bad':>10}{'says good':>11}{'unknown':>9}"]
+        for name in names:
+            bad, good = self.labels[name, True], self.labels[name, False]
+            lines.append(f"{name:<22}{bad:>10}{good:>11}{self.runs - bad - good:>9}")
+        lines += ["", f"{'channel':<10}{'level':<9}{'runs':>7}   by label: fired on bad, on good"]
+        for channel in Channel:
+            for level in (Severity.WARN, Severity.CRIT, Severity.UNKNOWN):
+                count = self.anywhere[channel, level]
+                if count or level is not Severity.UNKNOWN:
+                    shares = "  ".join(self._shares(name, channel, level) for name in names)
+                    lines.append(f"{channel.value:<10}{level.value:<9}{count:>7}   {shares}".rstrip())
+        if self.rules:
+            lines += ["", f"{'rule':<44}{'level':<9}{'runs':>7}"]
+        for (rule, severity), count in sorted(self.rules.items(), key=lambda item: (item[0][0], item[0][1].rank)):
+            if severity is not Severity.OK:
+                lines.append(f"{rule:<44}{severity.value:<9}{count:>7}")
+        if self.actions:
+            lines += ["", "decisions, in runs: " + ", ".join(f"{a} {n}" for a, n in sorted(self.actions.items()))]
+        return "\n".join(lines) + "\n"
+
+    def _shares(self, name: str, channel: Channel, level: Severity) -> str:
+        parts = []
+        for bad in (True, False):
+            of = self.labels[name, bad]
+            parts.append(f"{self.fired[name, bad, channel, level]}/{of}" if of else "-")
+        return f"{name} {parts[0]}, {parts[1]}"
