@@ -16,7 +16,8 @@ import httpx2
 import pytest
 
 from tests.scripted import FAULTY, PLAN, scenario
-from watchdogd.sim.messages_api import JUDGE_PATH, served
+from watchdogd.sim.messages_api import served
+from watchdogd.sim.scenario import JUDGE_PATH
 from watchdogd.sim.scenario_file import parse
 
 

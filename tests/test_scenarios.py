@@ -22,7 +22,8 @@ from watchdogd.core.verdict import Cited, Verdict, checked
 from watchdogd.ports import ModelReply, ModelRequest
 from watchdogd.settings.model import Mission
 from watchdogd.sim import catalogue
-from watchdogd.sim.messages_api import JUDGE_PATH, served
+from watchdogd.sim.messages_api import served
+from watchdogd.sim.scenario import JUDGE_PATH
 from watchdogd.sim.scenario_file import load, parse
 
 NUDGE: Block = {"type": "text", "text": "<watchdogd-nudge rule='progress/identical-call'>Look.</watchdogd-nudge>"}
@@ -263,7 +264,8 @@ async def test_the_nightly_judge_sees_the_loop_the_deletion_and_the_repair() -> 
     told = (10, "nudged", "nudge: leave raw alone")
     assert (await judged(*loop, wiped, told)).action == "nudge"
     assert (await judged(*loop, wiped, told, (11, "tool_finished", "header: client_id"))).action == "none"
-    assert (await judged(*loop, wiped, (12, "tool_finished", "shell ok exit status 0: all checks passed"))).action == "none"
+    passed = (12, "tool_finished", "shell ok exit status 0: all checks passed")
+    assert (await judged(*loop, wiped, passed)).action == "none"
 
 
 def test_every_scenario_of_the_catalogue_loads_and_has_a_mission() -> None:

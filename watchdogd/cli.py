@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Iterable
 
 import typer
 from typer.core import TyperGroup
@@ -28,39 +30,53 @@ app = typer.Typer(
 )
 
 
-def _register() -> None:
-    from watchdogd.commands import asking, bench, check, demo, drill, init, replay, run, status
+BEGIN, WATCH, DECIDE, MEASURE = "Begin", "Watch", "Decide", "Measure"
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("demo", "demo", BEGIN),
+    "init": ("init", "init", BEGIN),
+    "check": ("check", "check", BEGIN),
+    "run": ("run", "run", BEGIN),
+    "broker-config": ("status", "print_broker_config", BEGIN),
+    "version": ("status", "version", BEGIN),
+    "status": ("status", "status", WATCH),
+    "watch": ("status", "watch", WATCH),
+    "escalations": ("status", "escalations", WATCH),
+    "approve": ("asking", "approve", DECIDE),
+    "deny": ("asking", "deny", DECIDE),
+    "ack": ("asking", "ack", DECIDE),
+    "pause": ("asking", "pause", DECIDE),
+    "resume": ("asking", "resume", DECIDE),
+    "nudge": ("asking", "nudge", DECIDE),
+    "stop": ("asking", "stop", DECIDE),
+    "run-mission": ("asking", "run_mission", DECIDE),
+    "level": ("asking", "level", DECIDE),
+    "label": ("asking", "label", DECIDE),
+    "replay": ("replay", "replay", MEASURE),
+    "bench": ("bench", "bench", MEASURE),
+    "drill": ("drill", "drill", MEASURE),
+}
+"""Every command: the module below ``commands``, the function, the panel of the help."""
 
-    begin, watching, people, back = "Begin", "Watch", "Decide", "Measure"
-    app.command("demo", rich_help_panel=begin)(demo.demo)
-    app.command("init", rich_help_panel=begin)(init.init)
-    app.command("check", rich_help_panel=begin)(check.check)
-    app.command("run", rich_help_panel=begin)(run.run)
-    app.command("broker-config", rich_help_panel=begin)(status.print_broker_config)
-    app.command("version", rich_help_panel=begin)(status.version)
-    app.command("status", rich_help_panel=watching)(status.status)
-    app.command("watch", rich_help_panel=watching)(status.watch)
-    app.command("escalations", rich_help_panel=watching)(status.escalations)
-    app.command("approve", rich_help_panel=people)(asking.approve)
-    app.command("deny", rich_help_panel=people)(asking.deny)
-    app.command("ack", rich_help_panel=people)(asking.ack)
-    app.command("pause", rich_help_panel=people)(asking.pause)
-    app.command("resume", rich_help_panel=people)(asking.resume)
-    app.command("nudge", rich_help_panel=people)(asking.nudge)
-    app.command("stop", rich_help_panel=people)(asking.stop)
-    app.command("run-mission", rich_help_panel=people)(asking.run_mission)
-    app.command("level", rich_help_panel=people)(asking.level)
-    app.command("label", rich_help_panel=people)(asking.label)
-    app.command("replay", rich_help_panel=back)(replay.replay)
-    app.command("bench", rich_help_panel=back)(bench.bench)
-    app.command("drill", rich_help_panel=back)(drill.drill)
+
+def register(names: Iterable[str]) -> None:
+    """Adds ``names`` to the application. Each costs its imports, so a daemon loads no demo and no benchmark."""
+    for name in names:
+        module, function, panel = COMMANDS[name]
+        command = getattr(importlib.import_module(f"watchdogd.commands.{module}"), function)
+        app.command(name, rich_help_panel=panel)(command)
+
+
+@app.callback()
+def _always_a_group() -> None:
+    """With one command only, typer would drop its name."""
 
 
 def main() -> int:
     """Runs the command line; the exit status."""
     from watchdogd.commands.client import NoDaemon
 
-    _register()
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    register([wanted] if wanted in COMMANDS else COMMANDS)
     try:
         app(standalone_mode=True)
     except ConfigError as why:

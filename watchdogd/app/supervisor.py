@@ -31,7 +31,7 @@ from watchdogd.core.restarts import RestartBudget
 from watchdogd.ports import Child
 from watchdogd.settings.load import Loaded
 from watchdogd.settings.secrets import Secrets
-from watchdogd.sim.messages_api import JUDGE_PATH
+from watchdogd.sim.scenario import JUDGE_PATH
 from watchdogd.supervisor.children import Ended, Keeper
 from watchdogd.supervisor.deadman import DeadMan
 from watchdogd.supervisor.service import Supervisor

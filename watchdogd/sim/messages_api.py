@@ -25,12 +25,9 @@ from watchdogd.sim.api_rules import fault_in
 from watchdogd.sim.api_wire import Reply, counted, events_of, reply_id
 from watchdogd.sim.faults_http import Pace, Sender, due, error_answer
 from watchdogd.sim.judge_script import chosen, verdict_text, with_wrong_citation
-from watchdogd.sim.scenario import Counted, Fault, Scenario, WorkerScript
+from watchdogd.sim.scenario import JUDGE_PATH, Counted, Fault, Scenario, WorkerScript
 from watchdogd.sim.scenario_file import load
 from watchdogd.sim.script import content_of, position, text_in
-
-JUDGE_PATH = "/judge"
-"""Appended to the server's URL, the base URL of the judge's client."""
 
 _BODY_BYTES = 64 * 1024**2
 """Long conversations are large requests; the real API takes 32 MB."""

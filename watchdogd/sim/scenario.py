@@ -14,6 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from watchdogd.core.health import Channel
 
+JUDGE_PATH = "/judge"
+"""Appended to the server's URL: the base URL of the judge's client."""
+
 TEMPLATE = re.compile(r"\{\{\s*([a-z_][a-z0-9_]*)\s*(?:\|([^{}]*))?\}\}")
 """``{{name}}`` or ``{{name|what to say when nothing was captured}}``."""
 
