@@ -141,7 +141,7 @@ def test_a_payload_survives_the_wire_whole(kind, data):
 
 
 @given(messages(Event))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_an_event_read_back_has_the_digest_of_its_row(message):
     assert isinstance(message.payload, Event)
     before = canonical(entry(message.payload))
@@ -162,7 +162,7 @@ def test_a_whole_number_where_a_fraction_may_stand_keeps_the_digest(body):
 
 
 @given(st.binary(max_size=400), st.sampled_from([route.template for route in ROUTES]), segments, segments)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_bytes_on_any_topic_can_raise(raw, template, one, other):
     topic = f"{TOPICS.root}/{template.replace('{}', one, 1).replace('{}', other)}"
     message, problem = opened(TOPICS, topic, raw)
@@ -171,7 +171,7 @@ def test_no_bytes_on_any_topic_can_raise(raw, template, one, other):
 
 
 @given(json_values, st.sampled_from([route.template for route in ROUTES]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_json_on_any_topic_can_raise(value, template):
     topic = f"{TOPICS.root}/{template.replace('{}', 'x')}"
     message, problem = opened(TOPICS, topic, json.dumps(value).encode())
@@ -183,7 +183,7 @@ def test_no_json_on_any_topic_can_raise(value, template):
     st.sampled_from(["specversion", "id", "source", "type", "time", "data", "seq", "expires"]),
     json_values,
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_an_envelope_with_any_attribute_spoilt_cannot_raise(message, name, value):
     topic, raw, _ = encode(TOPICS, message)
     envelope = json.loads(raw)
