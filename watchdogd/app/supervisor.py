@@ -73,7 +73,9 @@ def _spec(daemon: Daemon, topics: Topics) -> BrokerSpec:
         kind="url" if url != "auto" else daemon.broker_kind,
         url="" if url == "auto" else url,
         accounts={name: word.get_secret_value() for name, word in daemon.secrets.broker_passwords.items()},
+        role_prefix=settings.broker.role_prefix,
         ca_file=str(settings.broker.ca_file or ""),
+        allow_plain=settings.broker.allow_plain,
         allow_amqtt=daemon.demo,
     )
 

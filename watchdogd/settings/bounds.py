@@ -7,6 +7,12 @@ from watchdogd.core.lifecycle import Mission as Job
 from watchdogd.settings.model import Mission, Settings
 
 
+def protected(settings: Settings, mission: Mission | None) -> tuple[str, ...]:
+    """Paths below the workspace that nothing may change: the mission's, and the policy's path denials."""
+    denied = tuple(one.pattern for one in settings.policy.denials if one.kind == "path")
+    return tuple(dict.fromkeys((*(mission.protect if mission is not None else ()), *denied)))
+
+
 def bounds(settings: Settings, mission: Mission | None, *, preview_available: bool = False) -> Bounds:
     """The policy's denials and the mission's, and what is listed.
 

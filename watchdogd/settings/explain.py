@@ -11,7 +11,7 @@ from watchdogd.core.events import Impact
 from watchdogd.core.ids import digest_of
 from watchdogd.core.lease.messages import Level, Mode
 from watchdogd.core.shell import Assessment, assess
-from watchdogd.settings.bounds import bounds
+from watchdogd.settings.bounds import bounds, protected
 from watchdogd.settings.layers import DEFAULT, Origin
 from watchdogd.settings.load import Loaded
 from watchdogd.settings.model import Mission
@@ -36,15 +36,15 @@ class Explained:
 
 
 def act_of(command: str, seen: Assessment) -> Act:
-    """The shell call as the gate weighs it."""
+    """The shell call as the gate weighs it; a test holds this against the worker's own tool."""
     return Act(
         tool="shell",
         impact=seen.impact,
         action_digest=digest_of(command),
         text=command,
-        writes=seen.writes,
+        writes=tuple(dict.fromkeys((*seen.protected, *seen.writes))),
         hosts=seen.hosts,
-        dangers=tuple(danger.text for danger in seen.dangers),
+        dangers=tuple(f"{danger.kind}: {danger.text}" for danger in seen.dangers),
     )
 
 
@@ -111,7 +111,7 @@ def explain(loaded: Loaded, command: str) -> tuple[Assessment, tuple[Explained, 
     workspace = str(settings.agent.workspace)
     found: list[Explained] = []
     for mission in (None, *settings.missions):
-        seen = assess(command, workspace=workspace, protected=mission.protect if mission else ())
+        seen = assess(command, workspace=workspace, protected=protected(settings, mission))
         act = act_of(command, seen)
         outcome, by, reason, key = _decided(loaded, mission, act, bounds(settings, mission))
         origin = loaded.items.get(key) or loaded.origins.get(key, DEFAULT)

@@ -130,12 +130,8 @@ class BrokerSettings(Part):
     """Certificate authority the broker's certificate is checked against (PEM); unset: the system's."""
     role_prefix: Annotated[str, AfterValidator(_prefix)] = ""
     """Put before the account names supervisor, worker and overseer, for a broker that serves several agents."""
-    protocol: Literal["5", "3.1.1"] = "5"
-    """MQTT version a broker of your own speaks."""
-    keepalive_s: Annotated[int, Field(ge=5, le=60)] = 15
-    """MQTT keepalive (seconds); a half-open link is noticed after two of them."""
-    deadline_s: Seconds = 10
-    """The broker takes a connection or a message within this time, or counts as gone (seconds)."""
+    allow_plain: bool = False
+    """Lets passwords and orders travel to another machine without TLS."""
     operators: Mapping[Segment, tuple[Scope, ...]] = Field(
         default_factory=lambda: {LOCAL_OPERATOR: tuple(sorted(ALL_SCOPES))}
     )

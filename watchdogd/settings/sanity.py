@@ -16,6 +16,9 @@ from watchdogd.settings.complaints import Complaint
 from watchdogd.settings.model import ACCOUNTS, BrokerSettings, Settings
 from watchdogd.settings.positions import KeyPath
 
+_LOOPBACK = re.compile(r"mqtt://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?\Z")
+"""URLs of this machine, as the broker's adapter counts them."""
+
 
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -58,12 +61,14 @@ def _models(settings: Settings) -> Iterator[Complaint]:
 
 def _broker(settings: Settings) -> Iterator[Complaint]:
     broker = settings.broker
+    if broker.url.startswith("mqtt://") and not broker.allow_plain and not _LOOPBACK.match(broker.url):
+        yield ("broker", "url"), "is another machine: use mqtts://, or say allow_plain = true"
     if broker.ca_file is not None and not broker.ca_file.is_file():
         yield ("broker", "ca_file"), f"no such file: {broker.ca_file}"
     if broker.ca_file is not None and not broker.url.startswith("mqtts://"):
         yield ("broker", "ca_file"), "has no effect without an mqtts:// URL"
     if broker.url == "auto":
-        for key in ("role_prefix", "protocol"):
+        for key in ("role_prefix", "allow_plain"):
             if getattr(broker, key) != BrokerSettings.model_fields[key].default:
                 yield ("broker", key), 'has no effect with url "auto": that broker is ours alone'
     for name in broker.operators:
@@ -192,8 +197,7 @@ def remarks(settings: Settings) -> Iterator[Complaint]:
                 yield ("missions", mission.name, "protect", index), f"{path} does not exist in the workspace"
     if settings.policy.level is Level.AUTONOMOUS and not settings.policy.denials:
         yield ("policy", "level"), "autonomous without a single hard denial"
-    url = settings.broker.url
-    if url.startswith("mqtt://") and not url.startswith(("mqtt://127.", "mqtt://localhost", "mqtt://[::1]")):
-        yield ("broker", "url"), "not this machine and not encrypted: use mqtts://"
+    if settings.broker.allow_plain:
+        yield ("broker", "allow_plain"), "whoever listens in reads passwords and can give orders"
     for text in roots.remarks(settings.agent.workspace, settings.agent.state_dir):
         yield ("agent", "workspace"), text
