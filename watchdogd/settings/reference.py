@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from watchdogd.core.detect.bank import Thresholds
@@ -18,17 +19,23 @@ def schema_text() -> str:
     return json.dumps(file_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def _tables(group: object, key: str) -> Iterator[str]:
+    kind = type(group)
+    docs = field_docs(kind)
+    values = {field.name: getattr(group, field.name) for field in fields(kind)} if is_dataclass(kind) else {}
+    plain = {name: value for name, value in values.items() if not is_dataclass(value)}
+    if plain:
+        yield from ("", f"[{key}]  # {' '.join((kind.__doc__ or '').split())}")
+    for name, value in plain.items():
+        yield from (f"# {docs.get(name, '')}", f"{name} = {json.dumps(value)}")
+    for name, value in values.items():
+        if name not in plain:
+            yield from _tables(value, f"{key}.{name}")
+
+
 def detect_text() -> str:
     """Every threshold with its default, its unit and its reason."""
-    lines: list[str] = []
-    for family in fields(Thresholds):
-        group = getattr(Thresholds(), family.name)
-        docs = field_docs(type(group))
-        said = " ".join((type(group).__doc__ or "").split())
-        lines += ["", f"[detect.{family.name}]  # {said}"]
-        for field in fields(group):
-            lines += [f"# {docs.get(field.name, '')}", f"{field.name} = {json.dumps(getattr(group, field.name))}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join(_tables(Thresholds(), "detect")) + "\n"
 
 
 def with_detect(example: str) -> str:

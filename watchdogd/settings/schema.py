@@ -6,13 +6,12 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 from itertools import pairwise
 from typing import TypeAlias, cast
 
 from watchdogd.core.access import Denial, Operator
-from watchdogd.core.detect import thresholds
 from watchdogd.core.detect.bank import Thresholds
 from watchdogd.core.lease.messages import Timing
 from watchdogd.core.policy import Judging, Policy, Questions, Rule
@@ -24,9 +23,18 @@ Schema: TypeAlias = dict[str, object]
 URI = "http://json-schema.org/draft-07/schema#"
 """The draft that TOML editors speak."""
 
+
+def _families(group: object) -> Iterator[type]:
+    """The classes of the threshold tables below ``group``."""
+    for value in (getattr(group, field.name) for field in fields(group)) if is_dataclass(group) else ():
+        if is_dataclass(value):
+            yield type(value)
+            yield from _families(value)
+
+
 _CORE: tuple[type, ...] = (
     *(Timing, Thresholds, Policy, Rule, Questions, Judging, Denial, Operator),
-    *(kind for kind in vars(thresholds).values() if isinstance(kind, type) and is_dataclass(kind)),
+    *_families(Thresholds()),
 )
 
 
