@@ -135,8 +135,17 @@ def parsed(command: str, *, cwd: str = "", depth: int = 0) -> Parsed:
     )
 
 
-def _tree(source: bytes) -> Tree | None:
-    """The syntax tree, or None when the parser spends too long on errors."""
+_ASCII = bytes(range(128)) + b"." * 128
+"""Maps every byte of a character beyond ASCII to a letter that is part of a word and of no name, as in bash."""
+
+
+def _tree(whole: bytes) -> Tree | None:
+    """The syntax tree, or None when the parser spends too long on errors.
+
+    The parser sees ASCII of the same length: tree-sitter-bash 0.25.1 hands any character after a ``{`` to C's
+    ``isdigit``, which reads far outside its table and ends the process (tree-sitter-bash issue 337).
+    """
+    source = whole.translate(_ASCII)
     recovering = 0
 
     def progress(_offset: int, has_error: bool) -> bool:
@@ -245,12 +254,16 @@ class _Walker:
         if kind == "redirected_statement":
             return self.redirected(node, scope, level, redirects)
         if kind == "pipeline":
+            self.bare(redirects, node, scope)
             return self.pipeline(node, scope, level)
         if kind == "list":
-            return self.sequence(_spine(node), scope, level)
+            *first, last = _spine(node)
+            before = self.sequence(first, scope, level)
+            return self.walk(last, scope, level + 1, redirects) or before
         if kind in ("subshell", "command_substitution", "process_substitution"):
             return self.sequence(node.named_children, scope.copy(), level, redirects)
         if kind in _COMPOUND:
+            self.bare(redirects, node, scope)
             self.compound(node, scope, level)
             return None
         if kind == "ERROR":
@@ -305,6 +318,10 @@ class _Walker:
         name = self.text(name_node)
         scope.functions[name] = body
         self.defined.append(name)
+        redirects = [
+            one for child in node.children_by_field_name("redirect") for one in self.redirect(child, scope, level, [])
+        ]
+        self.bare(tuple(redirects), node, scope)
         self.call(name, ["", *[UNKNOWN] * 9], scope.copy(), level)
 
     def call(self, name: str, argv: list[str], scope: _Scope, level: int) -> None:
@@ -341,10 +358,11 @@ class _Walker:
             redirects += self.redirect(child, scope, level, piped)
         body = node.child_by_field_name("body")
         if body is None:
-            bare = SimpleCommand(argv=(), redirects=tuple(redirects), cwd=scope.cwd, raw=self.text(node)[:400])
-            self.emit(bare)
-            return bare
+            return self.bare(tuple(redirects), node, scope)
+        seen = len(self.found)
         last = self.walk(body, scope, level + 1, tuple(redirects))
+        if len(self.found) == seen:
+            last = self.bare(tuple(redirects), node, scope)
         for more in piped:
             before = len(self.found)
             self.walk(more, scope, level + 1)
@@ -352,6 +370,14 @@ class _Walker:
                 self.found[before] = replace(self.found[before], stdin=last)
                 last = self.found[-1]
         return last
+
+    def bare(self, redirects: tuple[Redirect, ...], node: Node, scope: _Scope) -> SimpleCommand | None:
+        """Redirections that belong to no simple command: of a loop, a pipeline, or of nothing at all."""
+        if not redirects:
+            return None
+        found = SimpleCommand(argv=(), redirects=redirects, cwd=scope.cwd, raw=self.text(node)[:400])
+        self.emit(found)
+        return found
 
     def redirect(self, node: Node, scope: _Scope, level: int, piped: list[Node]) -> Iterator[Redirect]:
         if node.type == "file_redirect":
