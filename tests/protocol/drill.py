@@ -16,8 +16,8 @@ def drill() -> bool:
     for outcome in outcomes(range(SCHEDULES), HORIZON_S, os.cpu_count() or 1):
         sums.add(outcome)
         if outcome.violations:
-            print(f"seed {outcome.seed} ({outcome.kind}): {outcome.violations[0]}", flush=True)  # noqa: T201 - its output
+            print(f"seed {outcome.seed} ({outcome.kind}): {outcome.violations[0]}", flush=True)
         if sums.schedules % 500 == 0:
-            print(f"{sums.schedules:,} schedules, {sums.counts['effects']:,} effects", flush=True)  # noqa: T201 - its output
-    print(sums.text(), flush=True)  # noqa: T201 - its output
+            print(f"{sums.schedules:,} schedules, {sums.counts['effects']:,} effects", flush=True)
+    print(sums.text(), flush=True)
     return not sums.broken

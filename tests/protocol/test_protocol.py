@@ -13,7 +13,7 @@ SCHEDULES = 300
 def test_no_promise_breaks_in_300_random_schedules(capsys: pytest.CaptureFixture[str]) -> None:
     sums = campaign(range(SCHEDULES))
     with capsys.disabled():
-        print(f"\nlease protocol: {sums.text()}")  # noqa: T201 - the counts are the result
+        print(f"\nlease protocol: {sums.text()}")
     assert not sums.broken
     assert sums.counts["effects"] > 50 * SCHEDULES
     for rare in ("pauses held", "orders", "second looks that held", "fenced", "freezes", "thaws", "power losses"):

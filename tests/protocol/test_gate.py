@@ -1,0 +1,371 @@
+"""The real gate, controller and order book over a bus and a disk in memory, beside a scripted overseer."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+from typing_extensions import override
+
+from watchdogd.adapters.clock import SystemClock
+from watchdogd.core.access import Approval, Bounds, Denial
+from watchdogd.core.conversation import ToolUse
+from watchdogd.core.errors import RecordError
+from watchdogd.core.events import Gated, Impact, ToolFinished, ToolIntended, ToolStarted
+from watchdogd.core.ids import AgentRef, Role
+from watchdogd.core.lease.messages import Ack, Answer, Beat, Latch, Level, Mode, NudgeOrder, Order, OrderAck, Timing
+from watchdogd.core.lifecycle import Mission, Run, Started
+from watchdogd.sim.broker import MemoryBroker
+from watchdogd.sim.bus import MemoryBus
+from watchdogd.sim.record import MemoryDisk, MemoryRecord, MemoryTransaction
+from watchdogd.wire.envelope import recorded_event
+from watchdogd.wire.messages import Message
+from watchdogd.wire.topics import Topics
+from watchdogd.worker.control import Controller
+from watchdogd.worker.gate import Gate, Passed, Refused, Verdict
+from watchdogd.worker.journal import Journal
+from watchdogd.worker.orders import OrderBook
+from watchdogd.worker.tools.call import Call
+from watchdogd.worker.tools.toolbox import Toolbox
+
+PATIENCE_S = 60.0
+RUN = Run(id="r1", mission=Mission(name="m", goal="g"))
+PAUSE = Latch(name="operator/ada", by="ada", reason="lunch")
+MUCH = 10**9
+
+
+class Clock(SystemClock):
+    """The real clock, and time that passes when a test says so."""
+
+    passed_s = 0.0
+
+    @override
+    def boot(self) -> float:
+        return super().boot() + self.passed_s
+
+
+class Diary(MemoryRecord):
+    """A record that shows its disk after every commit."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        super().__init__(disk)
+        self.disk = disk
+        self.commits: list[MemoryDisk] = []
+        self.on_commit: Callable[[], None] = lambda: None
+
+    @override
+    @contextmanager
+    def transaction(self) -> Iterator[MemoryTransaction]:
+        with super().transaction() as changing:
+            yield changing
+        self.commits.append(copy.deepcopy(self.disk))
+        self.on_commit()
+
+    def bodies(self) -> list[object]:
+        return [recorded_event(row).body for row in self.disk.rows]
+
+
+class Untouched:
+    """No secrets here, and no long texts."""
+
+    def text(self, text: str) -> str:
+        return text
+
+    def put(self, text: str) -> str:
+        raise AssertionError(text)
+
+    def get(self, digest: str) -> str | None:
+        raise AssertionError(digest)
+
+
+@dataclass
+class OneTool:
+    """A toolbox whose every call has the same class."""
+
+    impact: Impact
+
+    def prepare(self, use: ToolUse) -> Call:
+        return Call(
+            use=use,
+            impact=self.impact,
+            summary="does it",
+            reasons=(),
+            writes=("raw/orders.csv",),
+            hosts=(),
+            dangers=(),
+            action_digest=f"digest of {use.name}",
+            shown="does it",
+        )
+
+
+@dataclass
+class Saying:
+    """What the overseer says, and what it heard."""
+
+    stored: int = MUCH
+    grant: bool = True
+    lrev: int = 1
+    level: Level = Level.AUTONOMOUS
+    latches: tuple[Latch, ...] = ()
+    order: Order | None = None
+    beats: list[Beat] = field(default_factory=list)
+    acks: list[Ack] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def answer(self, beat: Beat) -> Answer:
+        return Answer(
+            nonce=beat.nonce,
+            epoch=1,
+            lrev=self.lrev,
+            grant=self.grant,
+            reason="" if self.grant else "not yet",
+            stored_seq=min(self.stored, beat.head_seq),
+            policy="p",
+            mode=Mode.ENFORCE,
+            level=self.level,
+            latches=self.latches,
+            ttl_s=20.0,
+        )
+
+
+@dataclass
+class Worker:
+    """The parts of a worker that stand between a call and its effect."""
+
+    clock: Clock
+    record: Diary
+    journal: Journal
+    control: Controller
+    orders: OrderBook
+    said: Saying
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def gate(self, impact: Impact) -> Gate:
+        return Gate(
+            control=self.control,
+            journal=self.journal,
+            record=self.record,
+            toolbox=lambda _: cast("Toolbox", OneTool(impact)),
+            bounds=lambda _: self.bounds,
+            clock=self.clock,
+        )
+
+    async def admitted(self, impact: Impact, name: str = "shell") -> Verdict:
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.gate(impact).admit(RUN, ToolUse(id="c1", name=name, args={"command": "true"}))
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds():
+                self.said.more.clear()
+                await self.said.more.wait()
+
+    async def beats(self, more: int) -> None:
+        """Waits for so many further beats."""
+        goal = len(self.said.beats) + more
+        await self.until(lambda: len(self.said.beats) >= goal)
+
+
+async def oversee(bus: MemoryBus, said: Saying, clock: Clock) -> None:
+    def message(payload: Answer | Order) -> Message:
+        return Message(payload=payload, headline="x", at=clock.wall(), source=Role.OVERSEER)
+
+    async with bus.connect() as link:
+        async for arrived in link.received():
+            match arrived.message.payload if arrived.message is not None else None:
+                case Beat() as beat:
+                    said.beats.append(beat)
+                    said.acks += [beat.ack] if beat.ack is not None else []
+                    link.put(message(said.answer(beat)))
+                    if said.order is not None:
+                        link.put(message(said.order))
+                case Ack() as ack:
+                    said.acks.append(ack)
+                case OrderAck() as done:
+                    said.done.append(done.n)
+                case _:
+                    pass
+            said.more.set()
+
+
+@asynccontextmanager
+async def running(**said: object) -> AsyncIterator[Worker]:
+    clock, saying = Clock(), Saying()
+    for name, value in said.items():
+        setattr(saying, name, value)
+    broker = MemoryBroker(Topics(ref=AgentRef(site="lab", agent="a1")), clock=clock)
+    record = Diary(MemoryDisk())
+    journal = Journal(record, Untouched(), Untouched(), clock, "b1")
+    control = Controller(
+        bus=MemoryBus(broker, Role.WORKER, clock=clock, boot="b1"),
+        record=record,
+        journal=journal,
+        clock=clock,
+        timing=Timing(holding_beat_s=0.05),
+        boot="b1",
+        mode=Mode.ENFORCE,
+    )
+    orders = OrderBook(record=record, journal=journal, missions=frozenset)
+    control.orders = orders
+    async with asyncio.TaskGroup() as tasks:
+        seeing = tasks.create_task(oversee(MemoryBus(broker, Role.OVERSEER, clock=clock, boot="b2"), saying, clock))
+        living = tasks.create_task(control.run())
+        worker = Worker(clock, record, journal, control, orders, saying)
+        try:
+            await worker.beats(1)
+            yield worker
+        finally:
+            seeing.cancel()
+            living.cancel()
+
+
+# --- the gate ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_passes_once_its_start_is_on_disk() -> None:
+    async with running() as worker:
+        verdict = await worker.admitted(Impact.WRITE)
+        assert isinstance(verdict, Passed)
+        assert isinstance(worker.record.bodies()[-1], ToolStarted)
+        started = worker.record.load(Started, "call/current")
+        assert started is not None
+        assert started.seq == len(worker.record.disk.rows)
+        assert verdict.until_boot_s > worker.clock.boot()
+
+
+async def test_a_disk_that_refuses_the_start_lets_nothing_pass() -> None:
+    async with running() as worker:
+        worker.record.on_commit = lambda: setattr(worker.record.disk, "full", True)
+        with pytest.raises(RecordError):
+            await worker.admitted(Impact.WRITE)
+        assert worker.record.load(Started, "call/current") is None
+
+
+async def test_a_call_above_read_waits_until_the_overseer_has_processed_its_own_intent() -> None:
+    async with running() as worker:
+        worker.said.stored = worker.journal.head
+        admitting = asyncio.ensure_future(worker.admitted(Impact.WRITE))
+        try:
+            await worker.beats(4)
+            assert isinstance(worker.record.bodies()[-1], ToolIntended)
+            assert not admitting.done()
+            worker.said.stored = MUCH
+            assert isinstance(await admitting, Passed)
+        finally:
+            admitting.cancel()
+
+
+async def test_a_read_need_not_wait_for_its_intent() -> None:
+    async with running() as worker:
+        worker.said.stored = worker.journal.head
+        assert isinstance(await worker.admitted(Impact.READ), Passed)
+
+
+async def test_no_call_starts_under_a_latch() -> None:
+    async with running(latches=(PAUSE,)) as worker:
+        admitting = asyncio.ensure_future(worker.admitted(Impact.READ))
+        try:
+            await worker.beats(4)
+            assert not admitting.done()
+            worker.said.latches, worker.said.lrev = (), 2
+            assert isinstance(await admitting, Passed)
+        finally:
+            admitting.cancel()
+
+
+async def test_the_second_look_sees_a_lease_that_ended_while_the_start_was_written() -> None:
+    async with running() as worker:
+
+        def slow_disk() -> None:
+            if isinstance(worker.record.bodies()[-1], ToolStarted) and not worker.clock.passed_s:
+                worker.clock.passed_s = 30.0
+
+        worker.record.on_commit = slow_disk
+        verdict = await worker.admitted(Impact.WRITE)
+        assert isinstance(verdict, Passed)
+        assert verdict.until_boot_s > worker.clock.boot()
+        kinds = [type(body) for body in worker.record.bodies()]
+        assert kinds == [ToolIntended, ToolStarted, ToolFinished, ToolIntended, ToolStarted]
+
+
+async def test_a_hard_denial_stands_above_every_level_and_every_approval() -> None:
+    async with running(level=Level.AUTONOMOUS) as worker:
+        worker.bounds = Bounds(denials=(Denial(kind="path", pattern="raw", reason="raw is kept"),))
+        verdict = await worker.admitted(Impact.WRITE)
+        assert isinstance(verdict, Refused)
+        assert verdict.by == "hard-denial"
+
+
+async def test_an_approval_is_consumed_with_the_start_and_never_serves_twice() -> None:
+    async with running(level=Level.SUGGEST) as worker:
+        granted = Approval(
+            question="q1", action_digest="digest of shell", by="ada", valid_until=worker.clock.wall() + 900
+        )
+        with worker.record.transaction() as changing:
+            changing.put("approval/r1/q1", granted)
+        worker.record.commits.clear()
+        assert isinstance(await worker.admitted(Impact.WRITE), Passed)
+        for disk in worker.record.commits:
+            on_disk = MemoryRecord(disk)
+            used = on_disk.load(Approval, "approval/r1/q1")
+            assert used is not None
+            assert used.used == any(isinstance(recorded_event(row).body, ToolStarted) for row in disk.rows)
+        again = asyncio.ensure_future(worker.admitted(Impact.WRITE))
+        try:
+            await worker.beats(2)
+            async with asyncio.timeout(PATIENCE_S):
+                while not isinstance(worker.record.bodies()[-1], Gated):
+                    assert not again.done()
+                    await worker.beats(1)
+        finally:
+            again.cancel()
+
+
+# --- acknowledgements and orders --------------------------------------------------------------------------------------
+
+
+async def test_what_could_not_be_written_is_not_acknowledged_but_holds_all_the_same() -> None:
+    async with running() as worker:
+        await worker.until(lambda: bool(worker.said.acks))
+        worker.record.disk.full = True
+        worker.said.latches, worker.said.lrev = (PAUSE,), 2
+        async with asyncio.timeout(PATIENCE_S):
+            while worker.control.latch is None:
+                await worker.control.change(fast=True)
+        await worker.beats(3)
+        assert worker.control.latch == PAUSE
+        assert all(ack.lrev < 2 for ack in worker.said.acks)
+        worker.record.disk.full = False
+        await worker.until(lambda: worker.said.acks[-1].lrev == 2)
+
+
+async def test_a_launch_under_way_delays_the_acknowledgement() -> None:
+    async with running() as worker:
+        await worker.until(lambda: bool(worker.said.acks))
+        worker.control.launch_began()
+        worker.said.latches, worker.said.lrev = (PAUSE,), 2
+        async with asyncio.timeout(PATIENCE_S):
+            while worker.control.latch is None:
+                await worker.control.change(fast=True)
+        await worker.beats(3)
+        assert all(ack.lrev < 2 for ack in worker.said.acks)
+        worker.control.launch_over()
+        await worker.until(lambda: worker.said.acks[-1].lrev == 2)
+
+
+async def test_an_order_and_its_number_are_on_disk_in_one_transaction_and_applied_once() -> None:
+    async with running() as worker:
+        with worker.record.transaction() as changing:
+            changing.put("run/current", RUN)
+        worker.said.order = Order(epoch=1, n=1, run="r1", body=NudgeOrder(text="try something else"))
+        await worker.until(lambda: worker.said.done.count(1) >= 3)
+        assert len([key for key in worker.record.disk.cells if key.startswith("say/")]) == 1
+        for disk in worker.record.commits:
+            applied = any(key.startswith("say/") for key in disk.cells)
+            assert applied == (MemoryRecord(disk).load(int, "last_n") == 1)
