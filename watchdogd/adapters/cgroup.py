@@ -88,8 +88,19 @@ def _delegated(own: Path) -> bool:
 
 
 def _lines(path: str | Path) -> list[str]:
-    with open(path, encoding="ascii") as lines:  # noqa: PTH123 - proc and cgroup files
-        return lines.read().splitlines()
+    return _read(path).splitlines()
+
+
+def _read(path: str | Path) -> str:
+    # Without the layers of open(): this is most of what a freeze costs beyond the kernel's own work.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(fd, 65_536):
+            parts.append(part)
+        return b"".join(parts).decode("ascii")
+    finally:
+        os.close(fd)
 
 
 def _pids(directory: Path) -> list[int]:
@@ -177,8 +188,10 @@ class CgroupTree:
             if events.get("frozen") != "1":
                 return self._proof(TreeState.UNPROVEN, began, f"not frozen within {self._timeout_s:g} s")
             # Nobody in there can leave any more; whoever left before is frozen where it is put.
-            if not self._brought_back() or self._now() >= began + self._timeout_s:
-                return self._proof(TreeState.FROZEN, began, "frozen 1")
+            pids = self._everybody()
+            strays = self._left(pids)
+            if not self._brought_back(strays) or self._now() >= began + self._timeout_s:
+                return self._proof(TreeState.FROZEN, began, "frozen 1", found=(pids, strays))
 
     def thaw(self) -> Proof:
         """Lets everything in the tree go on."""
@@ -267,10 +280,10 @@ class CgroupTree:
         finally:
             os.close(fd)
 
-    def _brought_back(self) -> bool:
+    def _brought_back(self, strays: set[int]) -> bool:
         """Whether something had left and is in the tree again."""
         found = False
-        for pid in _left(self._everybody()):
+        for pid in strays:
             found |= self._write(f"{TOOLS}/cgroup.procs", str(pid))
         return found
 
@@ -283,20 +296,43 @@ class CgroupTree:
         self._write("cgroup.freeze", "0")
 
     def _everybody(self) -> list[int]:
+        return self._listed("cgroup.procs")
+
+    def _listed(self, file: str) -> list[int]:
+        """The numbers in ``file`` of all cgroups of the tree."""
         found = []
-        for directory in (self._directory, *self._directory.rglob("*/")):
-            found += _pids(directory)
+        for directory in self._directories():
+            with suppress(OSError):
+                found += [int(line) for line in _lines(f"{directory}/{file}")]
         return found
 
-    def _proof(self, state: TreeState, began: float, *checked: str) -> Proof:
-        pids = self._everybody()
+    def _directories(self) -> list[str]:
+        tools = str(self.tools)
+        found = [f"{self._directory}/{AGENT}", tools]
+        with suppress(OSError), os.scandir(tools) as calls:
+            found += [f"{tools}/{call.name}" for call in calls if call.is_dir(follow_symlinks=False)]
+        return found
+
+    def _left(self, pids: Sequence[int]) -> set[int]:
+        """Children of ``pids`` that are not among them: they left the cgroup."""
+        children: set[int] = set()
+        for thread in self._listed("cgroup.threads"):
+            with suppress(OSError):
+                children.update(map(int, _read(f"/proc/{thread}/task/{thread}/children").split()))
+        outside = children.difference(pids)
+        return {pid for pid in outside if (seen := look_at(pid)) is not None and seen.state not in "ZX"}
+
+    def _proof(
+        self, state: TreeState, began: float, *checked: str, found: tuple[list[int], set[int]] | None = None
+    ) -> Proof:
+        pids, strays = found or (self._everybody(), None)
+        strays = self._left(pids) if strays is None else strays
         words = [f"cgroup {self._directory.name}: {checked[0]}", *checked[1:]]
         if state is TreeState.UNPROVEN:
             for pid in pids:
                 seen = look_at(pid)
                 if seen is not None and seen.state == "D":
                     words.append(f"pid {pid} in uninterruptible sleep")
-        strays = _left(pids)
         if strays:
             words.append(f"outside of the cgroup: {', '.join(map(str, sorted(strays)))}")
             if state in {TreeState.FROZEN, TreeState.EXITED}:
@@ -309,15 +345,3 @@ class CgroupTree:
             pids=tuple(sorted({*pids, *strays})),
             took_s=self._now() - began,
         )
-
-
-def _left(pids: Sequence[int]) -> set[int]:
-    """Children of ``pids`` that are not among them: they left the cgroup."""
-    inside = set(pids)
-    found: set[int] = set()
-    for pid in pids:
-        with suppress(OSError):
-            for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - names alone
-                for children in _lines(f"/proc/{pid}/task/{thread}/children"):
-                    found.update(int(word) for word in children.split())
-    return {pid for pid in found - inside if (seen := look_at(pid)) is not None and seen.state not in "ZX"}
