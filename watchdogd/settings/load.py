@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -124,6 +124,17 @@ def _near_misses(env: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem(file=f"${variable}", line=0, key="", text=f"is not read; did you mean ${meant}?")
 
 
+def _visible(text: str) -> str:
+    """``text`` on one line, without what could steer a terminal."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _in_order(problems: Iterable[Problem], main: Path) -> list[Problem]:
+    """``problems`` each once, those of the main file first, by line."""
+    shown = {replace(one, key=_visible(one.key), text=_visible(one.text)) for one in problems}
+    return sorted(shown, key=lambda one: (one.file != str(main), one.file, one.line, one.key, one.text))
+
+
 def _problems(found: Iterable[Complaint], layers: Sequence[Layer], main: Path) -> list[Problem]:
     problems: list[Problem] = []
     for path, text in found:
@@ -184,7 +195,7 @@ def load(
                 between.append((at, text))
     problems += _problems([*found.items(), *between], layers, path)
     if problems or settings is None:
-        raise ConfigError(sorted(set(problems), key=lambda one: (one.file != str(path), one.file, one.line, one.key)))
+        raise ConfigError(_in_order(problems, path))
     # One spelling of every number (2 and 2.0), so that equal settings have equal digests in every process.
     settings = Settings.model_validate_json(settings.model_dump_json())
     return Loaded(
