@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tests.mutants.gate import GATES
 from tests.mutants.mutant import Mutant
 from tests.mutants.protocol import PROTOCOL
 
-MUTANTS: tuple[Mutant, ...] = PROTOCOL
+MUTANTS: tuple[Mutant, ...] = (*PROTOCOL, *GATES)
