@@ -20,7 +20,7 @@ PRIOR_CALLS = 12.0
 """Calls that the assumed usual share weighs as much as."""
 MEMORY_CALLS = 200.0
 """Calls over which the usual share is learned."""
-LEAST, MOST = 0.05, 0.3
+LEAST, MOST = 0.15, 0.3
 """Bounds of the learned usual share: a calm start must not make one failure an alarm, nor a bad one hide trouble."""
 
 

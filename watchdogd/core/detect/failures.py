@@ -12,6 +12,8 @@ HEAD_CHARS = 400
 """Text is looked at for an error's shape only here and at its very end: what was read may talk about errors."""
 SHORT_CHARS = 300
 """Answers up to this length can be an error message and nothing else."""
+CURT_CHARS = 140
+"""Answers up to this length that say what cannot be are errors without further signs."""
 ENOUGH = 3
 """Points that make a text an error."""
 
@@ -37,11 +39,8 @@ class Habit:
     """Answers that began with a bracket or a mark."""
 
     def odd(self, text: str) -> bool:
-        """Whether ``text`` begins otherwise than this tool's answers do."""
-        if self.seen < 2 or not text:
-            return False
-        share = self.structured / self.seen
-        return share > 0.8 if text[0].isalpha() else share < 0.2
+        """Whether ``text`` is a plain sentence where this tool's answers are none."""
+        return self.seen >= 2 and text[:1].isalpha() and self.structured > 0.8 * self.seen
 
     def take(self, text: str) -> None:
         """One more answer."""
@@ -80,6 +79,14 @@ _NEGATIVE = re.compile(
     r"|refused|rejected|forbidden|unauthori[sz]ed|fail(?:s|ed|ure)?|errors?|mismatch|out of (?:range|memory|bounds)"
     r"|expected .{1,60} (?:but|got)|must (?:be|have|not)|requires?d?\b|already exists|too (?:many|few|long|large)"
     r"|exceed(?:s|ed)|expired|conflict|abort(?:ed)?|crash(?:ed)?|null pointer|segmentation|overflow|wrong|bad)\b",
+)
+_STRONG = re.compile(
+    r"\b(?:no such|not (?:be )?found|not (?:a|an|allowed|permitted|supported|defined|exist|authori[sz]ed)\b"
+    r"|no (?:rule|permission|access|module|matches found)"
+    r"|could(?: not|n't)|cannot|can ?not|can't|unable to|undefined"
+    r"|invalid|illegal|malformed|denied|forbidden|unauthori[sz]ed|must (?:be|have|not)|(?:is|are) required"
+    r"|unrecogni[sz]ed"
+    r"|unexpected|does ?n[o']t exist|unknown \w+:|missing (?:required|argument|parameter))",
 )
 _OUTAGE = re.compile(
     r"(?:http\S{0,12}|status|code|error|returned|response|got)\W{1,4}(?:50\d|52\d|429)\b"
@@ -123,27 +130,39 @@ def fault_of(done: ToolFinished, habit: Habit) -> Fault:
         return Fault.OUTAGE
     if done.error_class.startswith("http_5") or done.error_class == "http_429":
         return Fault.OUTAGE
-    if done.outcome == "error" or (done.exit_code is not None and done.exit_code != 0):
+    code = done.exit_code
+    if done.outcome == "error" and (code is None or code not in (0, 1)):
         return Fault.OUTAGE if _outage(done.result) else Fault.OWN
-    if done.outcome != "unknown" or done.exit_code is not None:
+    if code is not None and code not in (0, 1):
+        return Fault.OUTAGE if _outage(done.result) else Fault.OWN
+    if code == 0 or (code is None and done.outcome != "unknown"):
         return Fault.NONE
-    if not says_error(done.result, habit):
+    if not says_error(done.result, habit, code):
         return Fault.NONE
     return Fault.OUTAGE if _outage(done.result) else Fault.OWN
 
 
-def says_error(text: Text, habit: Habit) -> bool:
-    """Whether ``text`` is an error message by its shape; the word "error" in what was read is none."""
+def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
+    """Whether ``text`` is an error message by its shape; the word "error" in what was read is none.
+
+    Exit code 1 alone is no error: a search that found nothing, a comparison, a test that fails end so. It adds weight.
+    """
     head = text.head[:HEAD_CHARS].lstrip()
     if not head:
         return False
     short = max(text.length, len(text.head)) <= SHORT_CHARS
-    code = _EXIT.search(head) or (None if short else _EXIT.search((text.tail or text.head)[-200:]))
-    if code is not None:
-        return int(code[1]) != 0
+    if code is None and (
+        said := _EXIT.search(head) or (None if short else _EXIT.search((text.tail or text.head)[-200:]))
+    ):
+        code = int(said[1])
+        if code != 1:
+            return code != 0
+        head = (head[: said.start()] + head[said.end() :]).strip(" \n[](){}<>:,")
+        if not head:
+            return False
     if head[0] in "{[(<" and not _PREFIX.match(head):
         return _structured(head, short=short)
-    points = int(short) + (1 if short and habit.odd(head) else 0)
+    points = int(short) + (1 if short and habit.odd(head) else 0) + (code == 1)
     line = head.partition("\n")[0][:200]
     if _FIRST_LINE.match(line):
         points += 2
@@ -151,7 +170,7 @@ def says_error(text: Text, habit: Habit) -> bool:
         points += 2
     if short and points < ENOUGH:
         negative = _negative(head)
-        points += negative
+        points += negative + (negative and len(head) <= CURT_CHARS and _STRONG.search(head.lower()) is not None)
         if negative and points < ENOUGH and (_PROGRAM.match(line) or _outage_shape(head)):
             points += 1
         elif points < ENOUGH and _outage_shape(head):

@@ -42,6 +42,9 @@ _UNFINISHED = re.compile(
 )
 SHORT_TOKENS = 25
 """Longer answers are content, not a state (tokens)."""
+STATE_TOKENS = 10
+"""Answers up to this length can be a bare state (tokens)."""
+_NOT_SO = re.compile(r"\b(?:false|no|not|none|null|0)\b|\b\d{1,6} ?(?:/|of) ?\d{1,6}\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1_024)
@@ -76,8 +79,15 @@ def asks_to_wait(tool: str, words: Sequence[str]) -> bool:
 def unfinished(tool: str, words: Sequence[str], answer: str) -> bool:
     """Whether a short answer says that something outside is not finished, to a call that asked for its state."""
     tokens = answer[:400].split(None, SHORT_TOKENS + 1)
-    if len(tokens) > SHORT_TOKENS or not _UNFINISHED.search(answer[:400]):
+    if len(tokens) > SHORT_TOKENS:
         return False
-    return (
-        len(tokens) <= 8 or _ASKS_STATE.search(tool) is not None or any(_ASKS_STATE.search(one[:200]) for one in words)
-    )
+    says = _UNFINISHED.search(answer[:400]) is not None
+    if says and len(tokens) <= STATE_TOKENS:
+        return True
+    if _ASKS_STATE.search(tool) is None and not any(_ASKS_STATE.search(one[:200]) for one in words):
+        return False
+    if says:
+        return True
+    if len(tokens) > STATE_TOKENS:
+        return False
+    return _NOT_SO.search(answer[:400]) is not None or (len(tokens) <= 3 and "".join(tokens).isalpha())

@@ -23,6 +23,8 @@ MOST_TOOLS = 32
 """Tools whose last answer is remembered."""
 INFORMATIVE_TOKENS = 12
 """From so many words on an answer says something; a shorter one may be an acknowledgement of batch work."""
+SPEAKING_TOKENS = 7
+"""The same where the calls do not name things of a list: questions are reworded, batch work names files."""
 LONG_TOKENS = 25
 """The same for acts with an effect, whose acknowledgements can be wordy."""
 COMPARED_CHARS = 1_200
@@ -128,14 +130,17 @@ class Stagnation:
 def _works_through(one: Standstill, call: Call) -> bool:
     """Whether this is batch work: a short answer to acts, or to a list of things, says only that they are done."""
     answer = call.text.head[:COMPARED_CHARS]
-    tokens = len(tokens_of(answer))
+    tokens, listed = len(tokens_of(answer)), 2 * one.listed > one.count
+    least = INFORMATIVE_TOKENS
     if call.effect is Effect.WRITE:
-        return tokens < LONG_TOKENS
-    if tokens >= INFORMATIVE_TOKENS:
+        least = LONG_TOKENS if listed else INFORMATIVE_TOKENS
+    elif not listed:
+        least = SPEAKING_TOKENS
+    if tokens >= least:
         return False
-    if not answer.strip():
+    if call.effect is Effect.WRITE or not answer.strip():
         return True
-    return 2 * one.listed > one.count or not _NOTHING.search(answer)
+    return listed or not _NOTHING.search(answer)
 
 
 def _listed(words: Sequence[str]) -> bool:

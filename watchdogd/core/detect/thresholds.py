@@ -45,9 +45,9 @@ class Progress:
     """Equal pairs in that window, others between, that raise WARN. Measured."""
     interleaved_crit: int = 6
     """The same for CRIT."""
-    stale_streak_warn: int = 8
+    stale_streak_warn: int = 6
     """Calls in a row that were all made before, with that answer, that raise WARN. Measured."""
-    stale_streak_crit: int = 14
+    stale_streak_crit: int = 12
     """The same for CRIT."""
     stale_window_calls: int = 16
     """Calls among which such calls are counted."""
