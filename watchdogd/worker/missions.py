@@ -95,10 +95,15 @@ class Missions:
         match trigger.kind:
             case "start":
                 key = f"started/{trigger.mission}"
-                if self._record.load(str, key) != self._daemon_boot:
+                if self._record.load(str, key) == self._daemon_boot:
+                    return
+                open_run = self._record.load(Run, "run/current")
+                if (
+                    open_run is None or open_run.mission.name != trigger.mission
+                ):  # else that run goes on: it is the start
                     self.request(trigger.mission, "start")
-                    with self._journal.transaction() as writing:
-                        writing.put(key, self._daemon_boot)
+                with self._journal.transaction() as writing:
+                    writing.put(key, self._daemon_boot)
             case "cron":
                 self._schedule.cron(trigger.cron, lambda: self.request(trigger.mission, "cron"))
             case "interval":

@@ -1,0 +1,1 @@
+"""The daemon with real processes: broker, supervisor, worker, overseer, tools."""
