@@ -122,9 +122,9 @@ async def test_a_stopped_broker_ends_all_the_same(tmp_path):
     assert not alive(pid)
 
 
-@needs_mosquitto
-async def test_nobody_is_let_in_without_the_password(tmp_path):
-    async with start_broker(spec(tmp_path), clock=CLOCK) as running:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_nobody_is_let_in_without_the_password(tmp_path, kind):
+    async with start_broker(spec(tmp_path, kind), clock=CLOCK) as running:
         made = running.connection
         for accounts in ({}, {"worker": "wrong"}):
             wrong = replace(made, accounts=accounts)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.bus import samples
-from tests.bus.worlds import TOPICS, World, cut, next_of, until, until_reachable
+from tests.bus.worlds import TOPICS, MemoryWorld, World, cut, next_of, until, until_reachable
 from watchdogd.core.errors import BusDown, WireError
 from watchdogd.core.escalation import Escalation
 from watchdogd.core.events import Event
@@ -58,6 +58,41 @@ async def test_a_beat_never_overtakes_the_events_before_it(world: World):
         for round_ in range(5):
             expected += [*range(round_ * 200 + 1, round_ * 200 + 201), None]
         assert numbers == expected
+
+
+async def test_order_holds_when_the_broker_takes_few_at_a_time(world: World):
+    async with world.bus(O).connect() as overseer, world.bus(W).connect() as worker:
+        if not isinstance(world, MemoryWorld):
+            worker._client.window = 2  # type: ignore[attr-defined] # a broker's Receive Maximum
+        for seq in range(1, 101):
+            worker.put(samples.event(seq))
+        worker.put(samples.beat())
+        seen = await next_of(overseer, lambda one: carrying(Event)(one) or carrying(Beat)(one), 101)
+        assert [one.message.seq for one in seen if one.message is not None] == [*range(1, 101), None]
+
+
+async def test_a_link_hears_only_what_it_asked_for(world: World):
+    async with world.bus(O).connect() as overseer, world.bus(S).connect():
+        await overseer.send(samples.health())
+        async with world.bus(W).connect() as worker:
+            await overseer.send(samples.order(1))
+            (first,) = await next_of(worker, lambda _: True)
+            assert carrying(Order)(first)
+
+
+async def test_a_link_that_ends_in_the_middle_of_sending_troubles_nobody(world: World):
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+    async with world.bus(O).connect() as overseer:
+        for seq in range(1, 6):
+            with pytest.raises(ZeroDivisionError):
+                async with world.bus(W).connect() as worker:
+                    worker.put(samples.event(seq))
+                    _ = 1 / 0
+        async with world.bus(W).connect() as worker:
+            await worker.send(samples.event(100))
+        await next_of(overseer, lambda one: one.message is not None and one.message.seq == 100)
+    assert troubles == []
 
 
 async def test_send_comes_after_everything_put_before_it(world: World):

@@ -7,6 +7,7 @@ import pytest
 from tests.bus import samples
 from tests.bus.test_contract import O, W, carrying, problem
 from tests.bus.worlds import TOPICS, MemoryWorld, World, next_of, until
+from watchdogd.adapters.mqtt import MOST_UNCOMMITTED
 from watchdogd.adapters.mqtt_queues import Inbox, Outbox, Outgoing, arrival
 from watchdogd.core.errors import BusDown
 from watchdogd.core.events import Event
@@ -102,6 +103,21 @@ async def test_a_flood_of_requests_leaves_the_events_alone(world: World):
             seen += 1
             if seen == 501:
                 break
+
+
+async def test_the_broker_keeps_the_requests_that_cannot_be_committed_yet(world: World):
+    if world.name != "mosquitto":
+        pytest.skip("Receive Maximum is MQTT 5")
+    async with world.bus(O).connect(persistent=True) as requests, world.bus("anna").connect() as anna:
+        for number in range(300):
+            anna.put(samples.request(name=f"r-{number}"))
+        await anna.send(samples.request(name="last"))
+        async with world.bus(W).connect() as worker:
+            await worker.send(samples.event(1))
+        waiting = requests._inbox._waiting  # type: ignore[attr-defined]
+        await until(lambda: len(waiting) >= MOST_UNCOMMITTED)
+        await world.raw("ben", f"{TOPICS.root}/control/request/ben", b"pause")
+        assert len(waiting) == MOST_UNCOMMITTED
 
 
 async def test_more_than_the_outbox_holds_is_refused_not_kept(world: World):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
+import psutil
 import pytest
 
 from tests.bus import samples
@@ -135,6 +138,43 @@ async def test_giving_up_while_connecting_leaves_no_socket_behind(tmp_path):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_a_connection_that_succeeds_after_it_was_given_up_is_closed():
+    with socket.socket() as listener, socket.socket() as filler:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        filler.connect(listener.getsockname())  # the queue is full: the next connection hangs
+
+        def ours() -> set[int]:
+            return {one.laddr.port for one in outgoing(listener)} - {filler.getsockname()[1]}
+
+        async def connect() -> None:
+            async with world_less(listener.getsockname()[1]) as bus, bus.connect():
+                pass
+
+        task = loop.create_task(connect())
+        await until(lambda: bool(ours()))
+        hanging = ours()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                accepted, peer = await loop.sock_accept(listener)
+                with accepted:
+                    accepted.setblocking(False)
+                    if peer[1] in hanging:
+                        while await loop.sock_recv(accepted, 1_000):
+                            pass
+                        return
+
+
+def outgoing(listener: socket.socket) -> list[Any]:
+    port = listener.getsockname()[1]
+    return [one for one in psutil.Process().net_connections("tcp4") if getattr(one.raddr, "port", 0) == port]
 
 
 async def test_a_broker_that_hangs_up_at_once_is_not_waited_for():

@@ -51,6 +51,7 @@ class MqttClient:
         self._paho: Paho = client._client
         self._v5 = self._paho.protocol == MQTTProtocolVersion.MQTTv5
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        self._given_up = False
         self.window = MOST_IN_FLIGHT
 
     async def enter(self, deadline_s: float) -> None:
@@ -62,13 +63,14 @@ class MqttClient:
         paho = self._paho
         paho.on_message, paho.on_publish = self._on_message, self._on_publish
         paho.on_connect, paho.on_disconnect = self._on_connect, self._on_disconnect
-        paho.on_socket_register_write = self._on_wish_to_write
+        paho.on_socket_open, paho.on_socket_register_write = self._on_open, self._on_wish_to_write
         paho.manual_ack_set(self._manual)
         paho.connect_timeout = deadline_s
         entering = self._loop.create_task(self._client.__aenter__(), name="mqtt connect")
         try:
             await asyncio.shield(entering)
         except BaseException:
+            self._given_up = True
             entering.add_done_callback(self._forget)
             raise
         self._client._disconnected.add_done_callback(self._on_gone)
@@ -76,7 +78,7 @@ class MqttClient:
     def _forget(self, entering: asyncio.Task[aiomqtt.Client]) -> None:
         if not entering.cancelled():
             entering.exception()
-        self._paho._sock_close()
+        self.drop()
 
     async def subscribe(self, filters: Sequence[tuple[str, int]], deadline_s: float) -> None:
         """Subscribes; retained copies are marked even when they arrive live, so that a retained request is recognised.
@@ -102,9 +104,8 @@ class MqttClient:
     def drop(self) -> None:
         """Closes the socket without a goodbye."""
         self._paho._sock_close()
-        done = self._client._disconnected
-        if not done.done():
-            done.cancel()
+        for waited_for in (self._client._connected, self._client._disconnected):
+            waited_for.cancel()
 
     def publish(self, one: Outgoing) -> int | None:
         """Hands ``one`` to the socket; its message id, None when it was not taken."""
@@ -125,6 +126,11 @@ class MqttClient:
         return found
 
     # --- what paho says -----------------------------------------------------------------------------------------------
+
+    def _on_open(self, client: Paho, userdata: object, sock: SocketLike) -> None:
+        self._client._on_socket_open(client, userdata, sock)
+        if self._given_up:
+            self._loop.call_soon_threadsafe(self.drop)
 
     def _on_connect(
         self, client: Paho, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
