@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from watchdogd.core.lease.messages import Latch, Mode
+from watchdogd.core.lease.messages import Latch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +93,7 @@ class Asked:
 Status = Literal["idle", "running", "holding", "paused", "asking", "rolling_back", "stopped", "failed"]
 
 
-def status(
-    run: Run | None, latch: Latch | None, hold: str, asking: bool, rolling_back: bool, mode: Mode
-) -> tuple[Status, str]:
+def status(run: Run | None, latch: Latch | None, hold: str, asking: bool, rolling_back: bool) -> tuple[Status, str]:
     """What the worker should say of itself, and why.
 
     Args:
@@ -104,7 +102,6 @@ def status(
         hold: why it holds otherwise (lease, disk, budget); empty = it does not.
         asking: a question is open.
         rolling_back: a rollback is under way.
-        mode: shadow mode never holds for a lease.
     """
     if rolling_back:
         return "rolling_back", "returning to a checkpoint"
@@ -114,6 +111,6 @@ def status(
         return "idle", ""
     if asking:
         return "asking", "waiting for a person's answer"
-    if hold and mode is Mode.ENFORCE:
+    if hold:
         return "holding", hold
     return "running", ""

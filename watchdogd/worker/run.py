@@ -330,9 +330,11 @@ class Runner:
             case Passed():
                 outcome = await self._execute(verdict)
                 if outcome is not None:
-                    self._extend(
-                        [result(use.id, outcome.text, is_error=not outcome.ok)], finished=self._finished(use, outcome)
-                    )
+                    await self._on_disk(lambda: self._take_in(use, outcome))
+
+    def _take_in(self, use: ToolUse, outcome: Outcome) -> None:
+        blocks = [result(use.id, outcome.text, is_error=not outcome.ok)]
+        self._extend(blocks, finished=self._finished(use, outcome))
 
     async def _execute(self, passed: Passed) -> Outcome | None:
         """Runs an admitted call; None = it never began (the launcher saw the lease's end), so it is gated anew."""
@@ -347,7 +349,8 @@ class Runner:
             self.executing = False
             self._control.call_over()
         if outcome.aborted:
-            self._gate.never_ran(self._run, passed.started, "the lease ended before the call could begin")
+            why = "the lease ended before the call could begin"
+            await self._on_disk(lambda: self._gate.never_ran(self._run, passed.started, why))
             return None
         return outcome
 
@@ -422,12 +425,14 @@ class Runner:
                 return Outcome(ok=False, text=text, error_class="refused")
             case Passed():
                 outcome = await self._execute(verdict)
-                if outcome is None:
-                    return None
-                with self._journal.transaction() as writing:
-                    writing.event(self._finished(use, outcome))
-                    writing.drop("call/current")
+                if outcome is not None:
+                    await self._on_disk(lambda: self._note_check(use, outcome))
                 return outcome
+
+    def _note_check(self, use: ToolUse, outcome: Outcome) -> None:
+        with self._journal.transaction() as writing:
+            writing.event(self._finished(use, outcome))
+            writing.drop("call/current")
 
     @staticmethod
     def _go_on(stop_reason: str) -> str:
@@ -438,6 +443,16 @@ class Runner:
                 return "The provider refused that reply. Go on with the task in another way, or say why you cannot."
             case _:
                 return "Go on."
+
+    async def _on_disk(self, write: Callable[[], None]) -> None:
+        """Carries out ``write`` once the disk takes it: a call whose end was forgotten would be made a second time."""
+        while True:
+            try:
+                write()
+            except RecordFull as why:
+                await self._until_writable(str(why))
+            else:
+                return
 
     async def _until_writable(self, why: str) -> None:
         """The disk refuses: holds, says so as soon as it can, and goes on when there is room."""

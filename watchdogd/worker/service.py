@@ -90,7 +90,6 @@ class Worker:
             self._gate.hold,
             self._gate.asking,
             rolling_back=False,
-            mode=self._control.told.mode,
         )
         if now != self._control.status.status:
             self._since = self._clock.wall()
