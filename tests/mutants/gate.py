@@ -12,10 +12,16 @@ ORDERS = "watchdogd/worker/orders.py"
 SQLITE = "watchdogd/adapters/sqlite.py"
 LAUNCHER = "watchdogd/adapters/launcher.py"
 CLOCK = "watchdogd/adapters/clock.py"
+SERVICE = "watchdogd/overseer/service.py"
+ENFORCE = "watchdogd/overseer/enforce.py"
 
 
 def _gate(name: str) -> tuple[Tests]:
     return (Tests((f"tests/protocol/test_gate.py::{name}",)),)
+
+
+def _pair(name: str) -> tuple[Tests]:
+    return (Tests((f"tests/protocol/test_pair.py::{name}",)),)
 
 
 GATES: tuple[Mutant, ...] = (
@@ -179,6 +185,48 @@ GATES: tuple[Mutant, ...] = (
             ),
         ),
         _gate("test_an_order_and_its_number_are_on_disk_in_one_transaction_and_applied_once"),
+    ),
+    Mutant(
+        "overseer: nothing leaves before its commit",
+        "a beat is answered inside the transaction",
+        (
+            Edit(
+                SERVICE,
+                "                    beats.append(beat)\n",
+                "                    self._after_commit([beat], self._enforcer.out)\n",
+            ),
+        ),
+        _pair("test_what_the_worker_hears_is_on_the_overseers_disk_already"),
+    ),
+    Mutant(
+        "overseer: a fenced one never reconnects (O1)",
+        "it connects without a look at the record",
+        (Edit(SERVICE, "                self._record.check()  # O1: a", "                pass  # O1: a"),),
+        _pair("test_an_overseer_whose_record_was_claimed_answers_no_more_and_never_comes_back"),
+    ),
+    Mutant(
+        "overseer: order and its number in one transaction",
+        "the number is not written with the order",
+        (
+            Edit(
+                ENFORCE,
+                'order, f"order {order.n}: {body.kind}")\n        self.save(changing)\n',
+                'order, f"order {order.n}: {body.kind}")\n',
+            ),
+        ),
+        _pair("test_an_order_is_on_disk_with_its_number_before_it_leaves"),
+    ),
+    Mutant(
+        "overseer: a latch is on disk before it is reported",
+        "it stays in memory",
+        (
+            Edit(
+                ENFORCE,
+                '"body": codec.dump(new)})\n        self.save(changing)\n        self.out.push = True\n',
+                '"body": codec.dump(new)})\n        self.out.push = True\n',
+            ),
+        ),
+        _pair("test_a_pause_is_on_disk_when_latched_and_held_once_the_worker_acknowledged_it"),
     ),
     Mutant(
         "record on disk: fence (O1)",

@@ -3,104 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import cast
 
 import pytest
-from typing_extensions import override
 
-from watchdogd.adapters.clock import SystemClock
+from tests.protocol.inmemory import PATIENCE_S, RUN, Clock, Diary, Parts, broker_on
 from watchdogd.core.access import Approval, Bounds, Denial
 from watchdogd.core.conversation import ToolUse
 from watchdogd.core.errors import RecordError
 from watchdogd.core.events import Gated, Impact, ToolFinished, ToolIntended, ToolStarted
-from watchdogd.core.ids import AgentRef, Role
-from watchdogd.core.lease.messages import Ack, Answer, Beat, Latch, Level, Mode, NudgeOrder, Order, OrderAck, Timing
-from watchdogd.core.lifecycle import Mission, Run, Started
-from watchdogd.sim.broker import MemoryBroker
+from watchdogd.core.ids import Role
+from watchdogd.core.lease.messages import Ack, Answer, Beat, Latch, Level, Mode, NudgeOrder, Order, OrderAck
+from watchdogd.core.lifecycle import Started
 from watchdogd.sim.bus import MemoryBus
-from watchdogd.sim.record import MemoryDisk, MemoryRecord, MemoryTransaction
+from watchdogd.sim.record import MemoryDisk, MemoryRecord
 from watchdogd.wire.envelope import recorded_event
 from watchdogd.wire.messages import Message
-from watchdogd.wire.topics import Topics
 from watchdogd.worker.control import Controller
-from watchdogd.worker.gate import Gate, Passed, Refused, Verdict
-from watchdogd.worker.journal import Journal
-from watchdogd.worker.orders import OrderBook
-from watchdogd.worker.tools.call import Call
-from watchdogd.worker.tools.toolbox import Toolbox
+from watchdogd.worker.gate import Passed, Refused, Verdict
 
-PATIENCE_S = 60.0
-RUN = Run(id="r1", mission=Mission(name="m", goal="g"))
-PAUSE = Latch(name="operator/ada", by="ada", reason="lunch")
 MUCH = 10**9
-
-
-class Clock(SystemClock):
-    """The real clock, and time that passes when a test says so."""
-
-    passed_s = 0.0
-
-    @override
-    def boot(self) -> float:
-        return super().boot() + self.passed_s
-
-
-class Diary(MemoryRecord):
-    """A record that shows its disk after every commit."""
-
-    def __init__(self, disk: MemoryDisk) -> None:
-        super().__init__(disk)
-        self.disk = disk
-        self.commits: list[MemoryDisk] = []
-        self.on_commit: Callable[[], None] = lambda: None
-
-    @override
-    @contextmanager
-    def transaction(self) -> Iterator[MemoryTransaction]:
-        with super().transaction() as changing:
-            yield changing
-        self.commits.append(copy.deepcopy(self.disk))
-        self.on_commit()
-
-    def bodies(self) -> list[object]:
-        return [recorded_event(row).body for row in self.disk.rows]
-
-
-class Untouched:
-    """No secrets here, and no long texts."""
-
-    def text(self, text: str) -> str:
-        return text
-
-    def put(self, text: str) -> str:
-        raise AssertionError(text)
-
-    def get(self, digest: str) -> str | None:
-        raise AssertionError(digest)
-
-
-@dataclass
-class OneTool:
-    """A toolbox whose every call has the same class."""
-
-    impact: Impact
-
-    def prepare(self, use: ToolUse) -> Call:
-        return Call(
-            use=use,
-            impact=self.impact,
-            summary="does it",
-            reasons=(),
-            writes=("raw/orders.csv",),
-            hosts=(),
-            dangers=(),
-            action_digest=f"digest of {use.name}",
-            shown="does it",
-        )
+PAUSE = Latch(name="operator/ada", by="ada", reason="lunch")
 
 
 @dataclass
@@ -136,29 +61,26 @@ class Saying:
 
 @dataclass
 class Worker:
-    """The parts of a worker that stand between a call and its effect."""
+    """A worker beside its scripted overseer."""
 
-    clock: Clock
-    record: Diary
-    journal: Journal
-    control: Controller
-    orders: OrderBook
+    parts: Parts
     said: Saying
-    bounds: Bounds = field(default_factory=Bounds)
 
-    def gate(self, impact: Impact) -> Gate:
-        return Gate(
-            control=self.control,
-            journal=self.journal,
-            record=self.record,
-            toolbox=lambda _: cast("Toolbox", OneTool(impact)),
-            bounds=lambda _: self.bounds,
-            clock=self.clock,
-        )
+    @property
+    def clock(self) -> Clock:
+        return self.parts.clock
+
+    @property
+    def record(self) -> Diary:
+        return self.parts.record
+
+    @property
+    def control(self) -> Controller:
+        return self.parts.control
 
     async def admitted(self, impact: Impact, name: str = "shell") -> Verdict:
         async with asyncio.timeout(PATIENCE_S):
-            return await self.gate(impact).admit(RUN, ToolUse(id="c1", name=name, args={"command": "true"}))
+            return await self.parts.gate(impact).admit(RUN, ToolUse(id="c1", name=name, args={"command": "true"}))
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -199,24 +121,12 @@ async def running(**said: object) -> AsyncIterator[Worker]:
     clock, saying = Clock(), Saying()
     for name, value in said.items():
         setattr(saying, name, value)
-    broker = MemoryBroker(Topics(ref=AgentRef(site="lab", agent="a1")), clock=clock)
-    record = Diary(MemoryDisk())
-    journal = Journal(record, Untouched(), Untouched(), clock, "b1")
-    control = Controller(
-        bus=MemoryBus(broker, Role.WORKER, clock=clock, boot="b1"),
-        record=record,
-        journal=journal,
-        clock=clock,
-        timing=Timing(holding_beat_s=0.05),
-        boot="b1",
-        mode=Mode.ENFORCE,
-    )
-    orders = OrderBook(record=record, journal=journal, missions=frozenset)
-    control.orders = orders
+    broker = broker_on(clock)
+    parts = Parts.on(broker, clock, MemoryDisk())
     async with asyncio.TaskGroup() as tasks:
         seeing = tasks.create_task(oversee(MemoryBus(broker, Role.OVERSEER, clock=clock, boot="b2"), saying, clock))
-        living = tasks.create_task(control.run())
-        worker = Worker(clock, record, journal, control, orders, saying)
+        living = tasks.create_task(parts.control.run())
+        worker = Worker(parts, saying)
         try:
             await worker.beats(1)
             yield worker
@@ -249,7 +159,7 @@ async def test_a_disk_that_refuses_the_start_lets_nothing_pass() -> None:
 
 async def test_a_call_above_read_waits_until_the_overseer_has_processed_its_own_intent() -> None:
     async with running() as worker:
-        worker.said.stored = worker.journal.head
+        worker.said.stored = worker.parts.journal.head
         admitting = asyncio.ensure_future(worker.admitted(Impact.WRITE))
         try:
             await worker.beats(4)
@@ -263,7 +173,7 @@ async def test_a_call_above_read_waits_until_the_overseer_has_processed_its_own_
 
 async def test_a_read_need_not_wait_for_its_intent() -> None:
     async with running() as worker:
-        worker.said.stored = worker.journal.head
+        worker.said.stored = worker.parts.journal.head
         assert isinstance(await worker.admitted(Impact.READ), Passed)
 
 
@@ -296,7 +206,7 @@ async def test_the_second_look_sees_a_lease_that_ended_while_the_start_was_writt
 
 async def test_a_hard_denial_stands_above_every_level_and_every_approval() -> None:
     async with running(level=Level.AUTONOMOUS) as worker:
-        worker.bounds = Bounds(denials=(Denial(kind="path", pattern="raw", reason="raw is kept"),))
+        worker.parts.bounds = Bounds(denials=(Denial(kind="path", pattern="raw", reason="raw is kept"),))
         verdict = await worker.admitted(Impact.WRITE)
         assert isinstance(verdict, Refused)
         assert verdict.by == "hard-denial"

@@ -136,6 +136,7 @@ class Overseer:
     async def _people(self) -> None:
         while True:
             try:
+                self._record.check()  # O1, for people's requests too: they belong to the successor
                 async with self._bus.connect(persistent=True) as link:
                     self._people_up = True
                     async for arrived in link.received():
