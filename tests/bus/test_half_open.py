@@ -195,4 +195,4 @@ async def world_less(port: int) -> AsyncIterator[MqttBus]:
     from watchdogd.adapters.broker_connection import Connection
 
     made = Connection(host="127.0.0.1", port=port, site="lab", agent="a1", accounts={"worker": "x"})
-    yield MqttBus(made, Role.WORKER, clock=SystemClock(), boot="b1", deadline_s=600)
+    yield MqttBus(made, Role.WORKER, clock=SystemClock(), boot="b1", deadline_s=600, keepalive_s=600)
