@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "check": ("check", "check", BEGIN),
     "run": ("run", "run", BEGIN),
     "broker-config": ("status", "print_broker_config", BEGIN),
+    "notify": ("notify", "notify", BEGIN),
     "version": ("status", "version", BEGIN),
     "status": ("status", "status", WATCH),
     "watch": ("status", "watch", WATCH),

@@ -30,6 +30,7 @@ from watchdogd.core.proof import TreeState
 from watchdogd.core.restarts import RestartBudget
 from watchdogd.ports import Child
 from watchdogd.settings.load import Loaded
+from watchdogd.settings.model import Settings
 from watchdogd.settings.secrets import Secrets
 from watchdogd.sim.scenario import JUDGE_PATH
 from watchdogd.supervisor.children import Ended, Keeper
@@ -53,6 +54,8 @@ class Daemon:
     """Reads the policy anew (SIGHUP). Raises: ConfigError."""
     say: Callable[[str], None]
     """A line for the journal."""
+    alarm: Callable[[str], None] = field(default=lambda _: None)
+    """Tells people without MQTT; may block, so it is called in a thread."""
     demo: bool = False
     speed: float = 1.0
     """Scales the scripted server's latencies."""
@@ -60,6 +63,13 @@ class Daemon:
     extra_operators: tuple[str, ...] = ()
     ready: Callable[[RunningBroker], None] = field(default=lambda _: None)
     """Called once the broker is up."""
+
+
+@dataclass(slots=True)
+class InForce:
+    """The settings that a role is started with next: a reload changes their policy."""
+
+    settings: Settings
 
 
 def _spec(daemon: Daemon, topics: Topics) -> BrokerSpec:
@@ -123,8 +133,9 @@ async def supervise(daemon: Daemon, *, on_stop: Callable[[Callable[[], None]], N
         record = SqliteRecord(state_dir / "supervisor" / "record.db")
         stack.callback(record.close)
         record.claim()
-        supervisor = _supervisor(daemon, roles, record, broker, urls, boot, clock)
-        stack.callback(_signals(daemon, supervisor, on_stop))
+        in_force = InForce(settings=settings)
+        supervisor = _supervisor(daemon, in_force, roles, record, broker, urls, boot, clock)
+        stack.callback(_signals(daemon, in_force, supervisor, on_stop))
         await stack.enter_async_context(_local(state_dir / SOCKET, supervisor))
         daemon.ready(broker)
         await supervisor.run()
@@ -144,7 +155,7 @@ def _local(path: Path, supervisor: Supervisor) -> AbstractAsyncContextManager[No
 
 
 def _signals(
-    daemon: Daemon, supervisor: Supervisor, on_stop: Callable[[Callable[[], None]], None] | None
+    daemon: Daemon, in_force: InForce, supervisor: Supervisor, on_stop: Callable[[Callable[[], None]], None] | None
 ) -> Callable[[], None]:
     loop = asyncio.get_running_loop()
 
@@ -155,6 +166,7 @@ def _signals(
             for problem in why.problems:
                 daemon.say(f"not reloaded: {problem}")
             return
+        in_force.settings = in_force.settings.model_copy(update={"policy": policy})
         told = supervisor.adopt(policy, by=f"SIGHUP (uid {os.geteuid()})")
         daemon.say(f"policy {policy.name} ({policy.digest[:12]}) read" + ("" if told else "; no overseer to adopt it"))
 
@@ -173,6 +185,7 @@ def _signals(
 
 def _supervisor(
     daemon: Daemon,
+    in_force: InForce,
     roles: Roles,
     record: SqliteRecord,
     broker: RunningBroker,
@@ -188,7 +201,7 @@ def _supervisor(
         async def spawn() -> Child:
             key = keys[role]
             data = bundle_data(
-                settings,
+                in_force.settings,
                 broker.connection.only(role),
                 boot=clock.nonce(),
                 daemon_boot=boot,
@@ -239,6 +252,7 @@ def _supervisor(
         info=info,
         boot=boot,
         say=daemon.say,
+        alarm=daemon.alarm,
     )
     supervisor_holder.append(supervisor)
     return supervisor

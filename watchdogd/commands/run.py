@@ -11,10 +11,12 @@ from typing import Annotated
 import typer
 
 from watchdogd.app.supervisor import Daemon, supervise
+from watchdogd.commands.notify import told
 from watchdogd.core.errors import BusDown, ConfigError, ModelError, RecordError
 from watchdogd.core.policy import Policy
 from watchdogd.settings import secrets
 from watchdogd.settings.load import load
+from watchdogd.settings.reload import load_policy
 
 
 def say(text: str) -> None:
@@ -36,9 +38,17 @@ def run(
         say(str(warning))
 
     def reload() -> Policy:
-        return load(config, env=os.environ).settings.policy
+        found = load_policy(config, env=os.environ, before=loaded.settings)
+        for key in found.restart:
+            say(f"{key} has changed too; it counts after a restart")
+        return found.policy
 
-    daemon = Daemon(loaded=loaded, secrets=keys, reload=reload, say=say, speed=speed)
+    def alarm(text: str) -> None:
+        why = told(loaded.settings.notify.command, text, loaded.settings.notify.timeout_s)
+        if why:
+            say(f"nobody could be told without MQTT: {why}")
+
+    daemon = Daemon(loaded=loaded, secrets=keys, reload=reload, say=say, alarm=alarm, speed=speed)
     try:
         code = asyncio.run(supervise(daemon))
     except (BusDown, ModelError, RecordError) as why:

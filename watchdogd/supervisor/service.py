@@ -28,6 +28,8 @@ SILENT_OVERSEER_S = 60.0
 """An overseer process that says nothing for so long is restarted; until then its restart freezes nobody (seconds)."""
 REPEAT_S = 30.0
 LOCAL_ANSWER_S = 5.0
+BROKER_GONE_S = 60.0
+"""A broker that was away for so long is told without MQTT, once (seconds)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,10 @@ class Supervisor:
         info: Info,
         boot: str,
         say: Callable[[str], None],
+        alarm: Callable[[str], None],
     ) -> None:
         self._deadman, self._bus, self._clock, self._notifier = deadman, bus, clock, notifier
-        self._info, self._boot, self._say = info, boot, say
+        self._info, self._boot, self._say, self._alarm = info, boot, say, alarm
         self._worker = worker(lambda: deadman.may_spawn, self._worker_started, self._ended)
         self._overseer = overseer(lambda: True, self._overseer_started, self._ended)
         self._channel: OverseerChannel | None = None
@@ -69,6 +72,7 @@ class Supervisor:
         self._report_now: ProcessReport | None = None
         self._stopping = asyncio.Event()
         self._ready_told = False
+        self._link_was_up = False
         self._reason = "starting"
 
     # --- life ---
@@ -177,13 +181,20 @@ class Supervisor:
         self._dirty.set()
 
     def adopt(self, policy: Policy, by: str) -> bool:
-        """Hands a new policy to the overseer; False when there is none to hand it to."""
-        if self._channel is None:
-            return False
+        """Hands a new policy to the overseer; False when there is none to hand it to.
+
+        The worker ends at its next boundary and is started again with the policy's denials: its run goes on.
+        """
+        worker = self._worker.child
         try:
+            if self._channel is None:
+                return False
             self._channel.send(Adopt(policy=policy, by=by))
         except BusDown:
             return False
+        finally:
+            if worker is not None:
+                worker.terminate()
         return True
 
     # --- the local socket ---
@@ -303,17 +314,24 @@ class Supervisor:
         )
 
     async def _publishing(self) -> None:
+        gone_since, told = self._clock.boot(), False
         while True:
             try:
                 async with self._bus.connect() as link:
+                    told = False
                     await link.send(self._message(self._info, f"watchdogd {self._info.version}"))
-                    self._report_now = None
+                    self._report_now, self._link_was_up = None, True
                     self._dirty.set()
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(self._draining(link), name="reads")
                         tasks.create_task(self._reporting(link), name="reports")
             except* BusDown:
                 pass
+            if self._link_was_up:
+                gone_since, self._link_was_up = self._clock.boot(), False
+            if not told and self._clock.boot() - gone_since > BROKER_GONE_S:
+                told = True
+                await asyncio.to_thread(self._alarm, "the MQTT broker is gone: the worker holds, nobody can be asked")
             await self._clock.sleep(0.5)
 
     @staticmethod
