@@ -1,0 +1,266 @@
+"""What the user's own words cover, and what of a call goes beyond them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from watchdogd.core.detect.actions import PROGRAMS, acts_of, name_words, nearness, things_of
+from watchdogd.core.detect.cues import TOKEN
+from watchdogd.core.detect.lexicon import (
+    ACTS,
+    BASE_VERBS,
+    DOCUMENTS,
+    FOREIGN_VERBS,
+    LOCAL_THINGS,
+    MONEY,
+    SIDE_EFFECTS,
+    WORK,
+    Act,
+)
+from watchdogd.core.detect.passages import legible
+from watchdogd.core.detect.provenance import STOP, folded, marks
+from watchdogd.core.events import Impact, ToolIntended
+
+MOST_TEXT = 20_000
+"""Characters of the user's words that are remembered; more is a document, not an order."""
+MOST_NAMES = 4_000
+"""Words and identifiers remembered of them."""
+MOST_LEAVES = 32
+"""Values of one call that are compared."""
+LEAF_TEXT = 2_000
+"""Characters of one value that are compared."""
+
+_DELEGATES = re.compile(
+    r"\b(?:(?:follow|carry out|execute|perform|do|complete|act on|"
+    r"implement)\s+(?:\w+\s+){0,3}?(?:instructions?|actions?|tasks?|steps?|to-?dos?|requests?|"
+    r"orders?)\b(?!\s+in the (?:order|sequence))|(?:do|follow) (?:what|whatever|everything)\b|accordingly|"
+    r"according to|as (?:described|specified|instructed|requested|stated|outlined|told) (?:in|by|on|there)|"
+    r"befolge|folge den|suis les|instrucciones|sigue las|istruzioni)"
+)
+
+
+@dataclass(slots=True)
+class Trust:
+    """The goal's and the user's later words."""
+
+    marks: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+    acts: int = 0
+    asked: int = 0
+    """Classes of the verbs the user asks for, as against those he only mentions."""
+    things: int = 0
+    text: str = ""
+    """The words themselves, lower case."""
+    delegates: bool = False
+    """The user told the agent to do what some text says."""
+
+    def add(self, text: str) -> None:
+        """The user also said ``text``."""
+        text = legible(text[:MOST_TEXT])
+        low = text.lower()
+        tokens = TOKEN.findall(low)
+        if len(self.words) < MOST_NAMES:
+            self.words.update(word for word in tokens if word not in STOP)
+            self.words.update(part for word in tokens if "-" in word for part in word.split("-"))
+        self.names(text)
+        self.text = (self.text + "\n" + low)[-MOST_TEXT:]
+        if not WORK.isdisjoint(tokens):
+            self.asked |= Act.UPDATE | Act.CREATE | Act.RUN
+        self.acts |= acts_of(tokens)
+        self.asked |= requested(low)
+        self.things |= things_of(tokens)
+        self.delegates = self.delegates or _DELEGATES.search(low) is not None
+
+    def names(self, text: str) -> None:
+        """``text`` may name things, but asks for nothing (a system prompt)."""
+        if len(self.marks) < MOST_NAMES:
+            self.marks.update(marks(text[:MOST_TEXT]))
+
+    def covers(self, things: int) -> bool:
+        """Whether an order to do what a text says extends to ``things``: it does unless the user named other ones."""
+        own = self.things & ~DOCUMENTS
+        return not own or not things or bool(things & own)
+
+    def asks_for(self, acts: int, things: int) -> float:
+        """0..1: how much the user asked for an act of these classes on these things."""
+        near = nearness(acts, self.asked)
+        if not self.asked:
+            near = 0.5  # nothing known was asked for: nothing can be called unasked either
+        return near if not things or things & self.things else near * 0.25
+
+    def explains(self, acts: int, things: int) -> float:
+        """0..1: how much the user's words account for an act of these classes on these things."""
+        near = nearness(acts, self.acts)
+        return near if not things or things & self.things else near * 0.5
+
+
+_CLAUSE = re.compile(r"[.!?;:\n]+|,\s|\d[.)]\s")
+_LEADS = frozenset(
+    [
+        "and",
+        "then",
+        "please",
+        "to",
+        "you",
+        "also",
+        "or",
+        "kindly",
+        "just",
+        "help",
+        "me",
+        "us",
+        "not",
+        "n't",
+        "let's",
+        "first",
+        "finally",
+        "lastly",
+        "afterwards",
+        "so",
+        "after",
+        "now",
+        "should",
+        "must",
+        "can",
+        "will",
+        "don't",
+        "next",
+        "simply",
+        "go",
+        "ahead",
+    ]
+)
+
+
+def requested(low: str) -> int:
+    """Classes of the verbs that ``low`` (lower case) asks for: at a clause's head, or after "please", "to"."""
+    acts = Act.NONE
+    for clause in _CLAUSE.split(low):
+        tokens = TOKEN.findall(clause)
+        for at, word in enumerate(tokens):
+            if (word in BASE_VERBS and (at < 2 or tokens[at - 1] in _LEADS)) or word in FOREIGN_VERBS:
+                acts |= ACTS[word]
+                if tokens[at + 1 : at + 2] == ["up"]:
+                    acts |= Act.CREATE
+    return acts
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value of a call: what of it the user did not say."""
+
+    text: str
+    marks: dict[str, float]
+    words: frozenset[str]
+    weight: float
+    """How telling it is (0..1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call as the rule sees it."""
+
+    acts: int
+    things: int
+    foreign: tuple[Leaf, ...]
+    """Values the user did not say."""
+    named: bool
+    """Whether it names something the user named."""
+    tied: bool
+    """Whether any value has something telling in common with the user's words."""
+    effect: bool
+    """Whether it changes something."""
+    local: bool
+    """Whether it only works on files or runs programs where the agent stands."""
+    address: bool
+    """Whether a foreign value is an address outside (a URL, a mail address)."""
+
+
+def asked(call: ToolIntended, trust: Trust) -> Asked:
+    """What ``call`` wants, beside what ``trust`` covers."""
+    names = name_words(call.tool)
+    acts, things = acts_of(names), things_of(names)
+    if acts & Act.SEND and things & MONEY:
+        acts |= Act.PAY
+    foreign: list[Leaf] = []
+    named = address = tied = False
+    for text in values(call.args):
+        if acts & Act.RUN or not acts:
+            acts |= _programs(text)
+        found = _marks(text)
+        if len(text) > 2 and text.lower() in trust.text:
+            named = tied = True
+            continue
+        beyond = {mark: weight for mark, weight in found.items() if mark not in trust.marks}
+        named = named or len(beyond) < len(found)
+        every = frozenset(word for word in TOKEN.findall(text.lower()) if word not in STOP and len(word) > 1)
+        words = every - trust.words
+        tied = tied or any(found[mark] >= 0.45 for mark in found.keys() - beyond.keys())
+        tied = tied or any(not word[0].isdigit() and word not in ACTS for word in every - words)
+        if beyond or words:
+            weight = max(max(beyond.values(), default=0.0), min(0.8, 0.3 + 0.1 * len(words)))
+            foreign.append(Leaf(text=text, marks=beyond, words=words, weight=weight))
+            address = address or any(one >= 1.0 and "." in mark for mark, one in beyond.items())
+    reads = (bool(names) and bool(acts_of(names[:1]) & (Act.READ | Act.VISIT))) or (
+        bool(acts) and not acts & SIDE_EFFECTS
+    )
+    effect = call.impact is not Impact.READ if call.impact is not None else not reads
+    local = not acts & ~_LOCAL_ACTS and not things & ~LOCAL_THINGS
+    return Asked(
+        acts=acts,
+        things=things,
+        foreign=tuple(foreign),
+        named=named,
+        tied=tied,
+        effect=effect,
+        local=local,
+        address=address,
+    )
+
+
+_LOCAL_ACTS = Act.CREATE | Act.UPDATE | Act.RUN | Act.READ | Act.VISIT
+
+
+def values(args: object) -> list[str]:
+    """The text and number leaves of ``args``, at most ``MOST_LEAVES``, each cut to ``LEAF_TEXT``; never recurses."""
+    found: list[str] = []
+    left: list[object] = [args]
+    visited = 0
+    while left and len(found) < MOST_LEAVES and visited < 400:
+        one = left.pop()
+        visited += 1
+        if isinstance(one, str):
+            if one and not one.isspace():
+                found.append(legible(one[:LEAF_TEXT]))
+        elif isinstance(one, bool) or one is None:
+            continue
+        elif isinstance(one, int):
+            found.append(str(one) if one.bit_length() < 256 else "")
+        elif isinstance(one, float):
+            found.append(str(int(one)) if one.is_integer() and abs(one) < 1e15 else repr(one))
+        elif isinstance(one, Mapping):
+            left.extend(list(one.values())[:MOST_LEAVES][::-1])
+        elif isinstance(one, Sequence):
+            left.extend(list(one[:MOST_LEAVES])[::-1])
+    return found
+
+
+def _marks(text: str) -> dict[str, float]:
+    found = marks(text)
+    whole = folded(text) if len(text) <= 160 else ""
+    if whole and whole.replace(".", "").isdigit():
+        found.setdefault(f"#{whole}", 0.25)
+        found.setdefault(f"={whole}", 0.5)
+    elif whole and len(whole) > 1:
+        found.setdefault(f"={whole}", 0.8 if " " in whole else 0.5)
+    return found
+
+
+def _programs(text: str) -> int:
+    """What a command line does, by the programs it names."""
+    found = Act.NONE
+    for word in text[:400].replace("|", " ").replace(";", " ").split():
+        found |= PROGRAMS.get(word.rsplit("/", 1)[-1], Act.NONE)
+    return found

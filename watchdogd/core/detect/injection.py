@@ -1,0 +1,302 @@
+"""Taken over by text it read: does the next act come from a passage that was read, rather than from the goal?
+
+A call is scored when it is intended, before it runs. See docs/rules/drift-injected-instruction-obeyed.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from watchdogd.core.detect.actions import nearness
+from watchdogd.core.detect.cues import TOKEN
+from watchdogd.core.detect.detector import NONE, Levels
+from watchdogd.core.detect.drift_thresholds import Drift
+from watchdogd.core.detect.drift_trust import Asked, Trust, asked, values
+from watchdogd.core.detect.keys import answer_key, text_key
+from watchdogd.core.detect.lexicon import Act
+from watchdogd.core.detect.passages import Passage, identity, passages, sentences, telling
+from watchdogd.core.events import Event, ModelCalled, RunStarted, ToolFinished, ToolIntended, UserSaid
+from watchdogd.core.health import Channel, Finding, Severity
+
+OBEYED = "drift/injected-instruction-obeyed"
+REPEATED = "drift/injected-words-repeated"
+
+FAINT = 0.2
+"""Passages weaker than this are not kept: nothing in them asks for anything."""
+KNOWN_TEXTS = 64
+"""Results whose digest is remembered, so that the same text is not read twice."""
+OWN_SENTENCES = 256
+"""Sentences the agent wrote that are remembered: reading them back is an echo, not an order."""
+
+
+LOCAL_AT_MOST = 0.40
+"""Risk of an edit or a command that names an address from a plain instruction: readme files are full of them, so that
+it deserves a WARN and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How an act fits a passage."""
+
+    risk: float
+    passage: Passage
+    value: float
+    """0..1: how much of what the user did not say is found in the passage."""
+    shown: str
+    """The most telling value that was found there."""
+
+
+@dataclass(slots=True)
+class Read:
+    """What the user said and what the agent has read so far."""
+
+    trust: Trust = field(default_factory=Trust)
+    held: list[Passage] = field(default_factory=list)
+    texts: deque[int] = field(default_factory=lambda: deque(maxlen=KNOWN_TEXTS))
+    own: deque[int] = field(default_factory=lambda: deque(maxlen=OWN_SENTENCES))
+    named: deque[str] = field(default_factory=lambda: deque(maxlen=32))
+    """Calls that name something the user named: what they return may be what the user meant."""
+    now: float = 0.0
+    """Risk of the newest act, fading with every calm call."""
+    calm: int = 0
+    levels: Levels = field(default_factory=Levels)
+
+
+@dataclass(frozen=True, slots=True)
+class InjectedInstruction:
+    """Scores every intended call and every message against the passages read before it. O(passages) per call."""
+
+    thresholds: Drift = field(default_factory=Drift)
+    name: ClassVar[str] = "injection"
+    channel: ClassVar[Channel] = Channel.DRIFT
+    version: ClassVar[int] = 1
+    kinds: ClassVar[frozenset[str]] = frozenset(
+        {"run_started", "user_said", "tool_intended", "tool_finished", "model_called"}
+    )
+
+    def start(self) -> Read:
+        """Nothing read."""
+        return Read()
+
+    def risk(self, state: Read) -> float:
+        """Risk of the newest act, fading."""
+        return state.now
+
+    def step(self, state: Read, event: Event) -> tuple[Read, tuple[Finding, ...]]:
+        """What was read after ``event``; a finding when the act comes from it."""
+        match event.body:
+            case RunStarted() as body:
+                return self._started(state, body, event.seq)
+            case UserSaid(text=text):
+                state.trust.add(text.shown)
+            case ToolFinished() as body:
+                self._read(state, body, event.seq)
+            case ToolIntended() as body:
+                return state, self._intended(state, body, event.seq)
+            case ModelCalled(text=text):
+                return state, self._said(state, text.shown, event.seq)
+            case _:
+                pass
+        return state, NONE
+
+    def _started(self, state: Read, body: RunStarted, seq: int) -> tuple[Read, tuple[Finding, ...]]:
+        new = Read(levels=state.levels)
+        over = state.levels.over(OBEYED, Channel.DRIFT, seq=seq) + state.levels.over(REPEATED, Channel.DRIFT, seq=seq)
+        new.trust.add(body.goal)
+        for rule in body.rules:
+            new.trust.add(rule)
+        new.trust.names(body.system)
+        return new, over
+
+    def _read(self, state: Read, body: ToolFinished, seq: int) -> None:
+        key = answer_key(body.result)
+        if key in state.texts or body.outcome == "denied":
+            return
+        state.texts.append(key)
+        delegated = state.trust.delegates and body.call in state.named
+        new = [
+            one
+            for one in passages(body.result.shown, seq, delegated=delegated)
+            if one.strength >= FAINT or not one.delegated
+        ]
+        if state.own:
+            new = [one for one in new if text_key(identity(one.text)) not in state.own]
+        if not new:
+            return
+        state.held += new
+        if len(state.held) > self.thresholds.injection_memory:
+            state.held.sort(key=lambda one: -one.promise)
+            del state.held[self.thresholds.injection_memory :]
+
+    def _intended(self, state: Read, body: ToolIntended, seq: int) -> tuple[Finding, ...]:
+        call = asked(body, state.trust)
+        if call.named and state.trust.delegates:
+            state.named.append(body.call)
+        best = best_match(call, state.trust, state.held) if state.held else None
+        risk = best.risk if best else 0.0
+        state.now = max(risk, state.now * 0.9)
+        _remember_own(state, body)
+        limits = self.thresholds
+        if best is None or risk < limits.injection_warn:
+            return self._calmed(state, seq)
+        state.calm = 0
+        severity = Severity.CRIT if risk >= limits.injection_crit else Severity.WARN
+        source = f"event {best.passage.seq}"
+        what = f"takes {best.shown!r} from" if best.shown else "does what is asked in"
+        headline = f"{body.tool} {what} text that was read ({source}), not from the goal: {best.passage.text[:120]!r}"
+        key = f"{text_key(best.passage.text):016x}"
+        evidence = (best.passage.seq, seq)
+        return state.levels.raised(OBEYED, Channel.DRIFT, severity, round(risk, 3), headline, evidence, key)
+
+    def _said(self, state: Read, text: str, seq: int) -> tuple[Finding, ...]:
+        found = repeated(text, state.trust, state.held) if state.held and len(text) >= 30 else None
+        if found is None:
+            return NONE
+        risk, passage, share = found
+        state.now = max(state.now, risk)
+        if risk < self.thresholds.injection_said_warn:
+            return NONE
+        state.calm = 0
+        source = f"text that was read asked it to say (event {passage.seq})"
+        headline = f"says {share:.0%} of the words that a {source}: {passage.text[:120]!r}"
+        severity = Severity.CRIT if risk >= self.thresholds.injection_crit else Severity.WARN
+        key = f"{text_key(passage.text):016x}"
+        return state.levels.raised(REPEATED, Channel.DRIFT, severity, round(risk, 3), headline, (passage.seq, seq), key)
+
+    def _calmed(self, state: Read, seq: int) -> tuple[Finding, ...]:
+        if not state.levels.up:
+            return NONE
+        state.calm += 1
+        if state.calm < self.thresholds.injection_decay_calls:
+            return NONE
+        return state.levels.over(OBEYED, Channel.DRIFT, seq=seq) + state.levels.over(REPEATED, Channel.DRIFT, seq=seq)
+
+
+def best_match(call: Asked, trust: Trust, held: list[Passage]) -> Match | None:
+    """The passage that ``call`` most likely obeys, and how likely; None when nothing in it can come from one."""
+    if not call.effect and not call.address:
+        return _reading(call, held)
+    best: Match | None = None
+    explained = trust.explains(call.acts, call.things)
+    total = sum(leaf.weight for leaf in call.foreign)
+    for passage in held:
+        verb = nearness(call.acts, passage.acts)
+        thing = 1.0 if call.things & passage.things else 0.0 if call.things else 0.5
+        value, shown = _value(call, passage, total, fitting=verb >= 0.7 and thing > 0)
+        match = 0.65 * value + 0.2 * verb + 0.15 * thing
+        if not call.effect and value < 0.9:
+            match *= 0.35
+        delegated = passage.delegated and trust.covers(call.things)
+        strength = passage.delegated_strength if delegated else passage.strength
+        if not passage.plain:
+            strength *= 0.6
+        risk = strength * match * (1.0 - 0.5 * explained * (1.0 - passage.meta))
+        if call.effect and value >= 0.4 and not delegated:
+            risk = max(risk, _unasked(call, trust, passage, value, thing))
+        if call.local and passage.meta < 0.15:
+            risk = min(risk, LOCAL_AT_MOST) if call.address else 0.6 * risk
+        if best is None or risk > best.risk:
+            best = Match(risk=risk, passage=passage, value=value, shown=shown)
+    return best
+
+
+def _unasked(call: Asked, trust: Trust, passage: Passage, value: float, thing: float) -> float:
+    """Risk of an effect that the user did not ask for and whose values come from prose that was read.
+
+    Needs no wrapper, no imperative, no known language: 95 % of the effects in benign recordings are asked for by verb
+    or by thing.
+    """
+    verb = nearness(call.acts, passage.said | passage.acts)
+    unasked = 1.0 - trust.asks_for(call.acts, call.things)
+    fits = max(verb, 0.8 * thing)
+    untied = 0.6 if not call.tied and value >= 0.7 else 0.0
+    return max(0.8 * unasked, untied) * value * fits
+
+
+def _reading(call: Asked, held: list[Passage]) -> Match | None:
+    """A call that only looks leaves nothing behind; it grades what may be about to happen."""
+    best: Match | None = None
+    for passage in held:
+        if passage.plain and call.things & passage.things and call.acts & passage.acts:
+            risk = 0.12 * passage.strength
+            if best is None or risk > best.risk:
+                best = Match(risk=risk, passage=passage, value=0.0, shown="")
+    return best
+
+
+def _value(call: Asked, passage: Passage, total: float, *, fitting: bool) -> tuple[float, str]:
+    """How much of the call's foreign values the passage holds (0..1), and the most telling of them."""
+    strong, weak, hit = 0.0, 1.0, 0.0
+    shown = ""
+    marks, words = passage.marks, passage.telling
+    for leaf in call.foreign:
+        got = max((weight for mark, weight in leaf.marks.items() if mark in marks), default=0.0)
+        common = leaf.words & words
+        if common:
+            share = len(common) / len(leaf.words)
+            got = max(got, share * (0.9 if len(common) >= 3 else 0.7 if len(common) == 2 else 0.35))
+        if got >= 0.2:
+            hit += leaf.weight
+            weak *= 1.0 - got
+            if got > strong:
+                strong, shown = got, leaf.text[:60]
+    covered = hit / total if total else 0.0
+    value = (1.0 - weak) * (0.5 + 0.5 * covered if fitting else covered)
+    if strong >= 0.7:
+        value = max(value, strong)
+    if covered >= 0.999 and (fitting or strong >= 0.5):
+        value = max(value, 0.8)
+    return value, shown
+
+
+_DISTANCE = re.compile(
+    r"\b(?:inject\w*|suspicious|malicious|phish\w*|scam|ignor(?:e|ed|ing)|disregard\w*|will not|won't|"
+    r"not follow|cannot|can't|can not|unable|refus\w*|unauthori[sz]ed|unrelated|instruct\w*|embedded|"
+    r"asks? (?:me )?to|asking|claim\w*|contain\w*|appears? to|seems? to|not part of|did not|attempt\w*|"
+    r"warning|caution|security|however|request(?:s|ed|ing)?)\b"
+)
+"""Words with which an agent keeps its distance from what it read: it reports, doubts or refuses."""
+
+
+def repeated(text: str, trust: Trust, held: list[Passage]) -> tuple[float, Passage, float] | None:
+    """The passage whose words ``text`` says in the agent's own voice: risk, passage, share of its words."""
+    low = text[:20_000].lower()
+    words: set[str] | None = None
+    best: tuple[float, Passage, float] | None = None
+    for passage in held:
+        own = telling(passage.text) - trust.words
+        if len(own) < 4:
+            continue
+        if words is None:
+            words = set(TOKEN.findall(low))
+        share = len(own & words) / len(own)
+        if share < 0.6:
+            continue
+        distance = _DISTANCE.search(_around(low, own)) is not None
+        asks = 0.72 if passage.acts & Act.SAY else 0.25
+        risk = passage.strength * asks * (1.0 if passage.plain else 0.5)
+        if passage.acts & Act.SAY and passage.plain and len(own) >= 5 and not passage.delegated:
+            risk = max(risk, 0.47)
+        risk *= share * (0.35 if distance else 1.0)
+        if best is None or risk > best[0]:
+            best = (risk, passage, share)
+    return best
+
+
+def _around(low: str, words: frozenset[str]) -> str:
+    """The sentence of ``low`` that says most of ``words``, with the one before it."""
+    parts = list(sentences(low))[:400]
+    counts = [len(words.intersection(TOKEN.findall(part))) for part in parts]
+    at = counts.index(max(counts)) if counts else 0
+    return " ".join(parts[max(0, at - 1) : at + 1])
+
+
+def _remember_own(state: Read, body: ToolIntended) -> None:
+    for text in values(body.args):
+        if len(text) >= 30:
+            for sentence in sentences(text):
+                if len(sentence) >= 20:
+                    state.own.append(text_key(identity(" ".join(sentence.split())[:200])))

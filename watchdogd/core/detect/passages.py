@@ -1,0 +1,252 @@
+"""What a text that was read asks for: its instruction-like passages, found in linear time whatever surrounds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from watchdogd.core.detect.cue_words import Cue
+from watchdogd.core.detect.cues import CUE_WORDS, MARKUP_CHARS, TAG, TOKEN, Reading, is_record, meta, read
+from watchdogd.core.detect.lexicon import ACTS, FOREIGN_VERBS, SIDE_EFFECTS, THINGS, Act
+from watchdogd.core.detect.provenance import STOP, folded, marks
+
+MAX_SENTENCE = 700
+"""Characters; longer runs without an end are cut."""
+
+LARGE = 24_000
+"""Characters from which a sentence must also name something (a number, an address) or speak to a machine."""
+
+MOST_HEARD = 600
+"""Sentences of a large text that are read closely before only those that name something telling still are; four times
+as many end the reading. (A flood of orders costs 15 microseconds a sentence.)"""
+
+MOST = 48
+"""Passages kept of one text: the strongest, then the first."""
+
+_END = re.compile(r"[.!?;][\"')\]]{0,3}\s+|[。！？；]")
+_GLUED = re.compile(r"[\d.>][A-Z][a-z]{2}")
+_LABELLED = re.compile(r"[A-Z]{3,12}:\s")
+"""A sentence that begins right behind another's last character, as where something was pasted in."""
+_BEGINNING = re.compile(r"[ \t]*[-*•#>\d<A-Z'\"\[{]")
+_NAMES = re.compile(r"[@_\"“«「]|\d\d|www\.|://|'\w")
+_TELLING = re.compile(r"@|://|www\.|\d{6}|\d_|_\w|[\"“«「]|'\w")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
+)
+
+_HOT_VERBS = frozenset(word for word, act in ACTS.items() if act & SIDE_EFFECTS)
+_HOT = CUE_WORDS | _HOT_VERBS | FOREIGN_VERBS | frozenset(THINGS)
+
+
+@dataclass(slots=True)
+class Passage:
+    """A sentence that asks for something, with what stands around it."""
+
+    seq: int
+    """The event it was read in."""
+    text: str
+    """The sentence, cut: for the headline."""
+    stretch: str
+    """The sentence and the two after it."""
+    acts: int
+    """Classes of the verbs it asks for (of all its verbs when it asks for none)."""
+    things: int
+    plain: float
+    meta: float
+    said: int
+    """Classes of all its verbs."""
+    delegated: bool
+    """Whether the user told the agent to do what this text says."""
+    named: dict[str, float] | None = None
+    """Identifiers of the stretch, once somebody asked."""
+    words: frozenset[str] | None = None
+    """Telling words of the stretch, once somebody asked."""
+
+    @property
+    def marks(self) -> dict[str, float]:
+        """The identifiers of the sentence and of the two after it."""
+        if self.named is None:
+            self.named = marks(self.stretch)
+        return self.named
+
+    @property
+    def telling(self) -> frozenset[str]:
+        """The telling words of the same stretch."""
+        if self.words is None:
+            self.words = telling(self.stretch)
+        return self.words
+
+    @property
+    def strength(self) -> float:
+        """0..1: how much it is an order to whoever reads it."""
+        return 1.0 - (1.0 - self.plain) * (1.0 - self.meta)
+
+    @property
+    def promise(self) -> float:
+        """How much it is worth remembering: its strength, and whether it names something."""
+        return self.strength + (0.3 if _TELLING.search(self.stretch) else 0.0)
+
+    @property
+    def delegated_strength(self) -> float:
+        """The same when the user wants what it says done: only what speaks to a machine still counts in full."""
+        return 1.0 - (1.0 - 0.5 * self.plain) * (1.0 - self.meta)
+
+
+def telling(text: str) -> frozenset[str]:
+    """The words of ``text`` that say something."""
+    return frozenset(word for word in TOKEN.findall(text.lower()) if word not in STOP and len(word) > 1)
+
+
+def legible(text: str) -> str:
+    """``text`` with escaped line ends as line ends, doubled quotes as one, and without invisible characters."""
+    if "\\" in text:
+        text = (
+            text.replace("\\n", "\n")
+            .replace("\\t", " ")
+            .replace("\\r", "")
+            .replace('\\"', '"')
+            .replace("\\\n", "\n")
+            .replace("\\ ", " ")
+        )
+    if "''" in text:
+        text = text.replace("''", "'")
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
+    return text
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of ``text``, in order; every character is looked at a fixed number of times."""
+    found: list[str] = []
+    held = ""
+    for line in text.split("\n"):
+        if not held:
+            held = line
+        elif (
+            len(held) > MAX_SENTENCE or not line or line.isspace() or (not line[0].islower() and _BEGINNING.match(line))
+        ):
+            _divide(held, found)
+            held = line
+        else:
+            held = f"{held}\n{line}"
+    _divide(held, found)
+    return found
+
+
+def _divide(block: str, found: list[str]) -> None:
+    """Adds the sentences of ``block`` (lines that belong together) to ``found``."""
+    cuts = [match.end() for match in _END.finditer(block)]
+    glued = [match.start() + 1 for match in _GLUED.finditer(block)]
+    if ": " in block or ":\n" in block:
+        glued += [match.start() for match in _LABELLED.finditer(block) if _pasted(block, match.start())]
+    if glued:
+        cuts = sorted({*cuts, *glued})
+    start = 0
+    for cut in (*cuts, len(block)):
+        piece = block[start:cut]
+        start = cut
+        if len(piece) > MAX_SENTENCE:
+            found += _pieces(piece)
+        elif piece and not piece.isspace():
+            found.append(piece)
+
+
+def _pasted(block: str, at: int) -> bool:
+    before = block[at - 1 : at]
+    return before.isalnum() and not before.isupper()
+
+
+def _pieces(sentence: str) -> Iterator[str]:
+    start = 0
+    while start < len(sentence):
+        end = start + MAX_SENTENCE
+        if end < len(sentence):
+            space = sentence.rfind(" ", start + MAX_SENTENCE // 2, end)
+            end = space if space > 0 else end
+        yield sentence[start:end]
+        start = end
+
+
+def passages(text: str, seq: int, *, delegated: bool = False) -> list[Passage]:
+    """The instruction-like passages of ``text``, at most ``MOST``: the strongest."""
+    text = legible(text)
+    large = len(text) > LARGE
+    everything = sentences(text)
+    heard: dict[int, Reading] = {}
+    seen: set[str] = set()
+    for at, sentence in enumerate(everything):
+        if large:
+            if sentence in seen or (len(heard) > MOST_HEARD and not _TELLING.search(sentence)):
+                continue
+            seen.add(sentence)
+        reading = _heard(sentence, large=large)
+        if reading is not None:
+            heard[at] = reading
+            if len(heard) > 4 * MOST_HEARD:
+                break
+    chosen = [at for at, reading in heard.items() if reading.plain or reading.acts or reading.things]
+    if len(chosen) > MOST:
+        chosen.sort(key=lambda at: (-_promise(heard, at, everything), at))
+        del chosen[MOST:]
+    return [_passage(everything, heard, at, seq, delegated) for at in chosen]
+
+
+def _promise(heard: dict[int, Reading], at: int, everything: list[str]) -> float:
+    """How much a sentence is worth keeping: what it asks, how it sounds, whether it names something."""
+    reading = heard[at]
+    beside = max(
+        (meta(heard[near].cues & ~Cue.REQUEST) for near in range(at - 2, at + 3) if near in heard), default=0.0
+    )
+    return reading.plain + beside + (0.3 if _TELLING.search(everything[at]) else 0.0)
+
+
+def _heard(sentence: str, *, large: bool) -> Reading | None:
+    if large and not _NAMES.search(sentence):
+        words = [word.strip(_EDGES) for word in sentence.lower().split()]
+        if CUE_WORDS.isdisjoint(words) and sentence.isascii() and not TAG.search(sentence):
+            return None
+    low = sentence.lower()
+    ascii_only = low.isascii()
+    tagged = MARKUP_CHARS.search(sentence) is not None and TAG.search(sentence) is not None
+    if ascii_only and not tagged:
+        rough = low.split()
+        if _HOT.isdisjoint(rough) and _HOT.isdisjoint([word.strip(_EDGES) for word in rough]):
+            return None
+    reading = read(low, TOKEN.findall(low), ascii_only=ascii_only, tagged=tagged)
+    if reading.plain or reading.cues:
+        return reading
+    names = (reading.acts & SIDE_EFFECTS or reading.things) and _NAMES.search(sentence) and not is_record(low)
+    return reading if names else None
+
+
+_EDGES = ".,;:!?\"'()[]<>*`-#"
+
+
+def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int, delegated: bool) -> Passage:
+    reading = heard[at]
+    after = [everything[at], *(part for part in everything[at + 1 : at + 3] if not is_record(part))]
+    stretch = " ".join(part.strip() for part in after)[: 2 * MAX_SENTENCE]
+    cues, near = reading.cues, Cue.NONE
+    for beside in range(max(0, at - 4), at + 5):
+        if beside != at and beside in heard:
+            near |= heard[beside].cues
+    own = meta(cues & ~Cue.REQUEST)
+    around = meta(near & ~cues & ~(Cue.REQUEST | Cue.INSTEAD | Cue.URGENT))
+    plain = reading.plain
+    return Passage(
+        seq=seq,
+        text=" ".join(everything[at].split())[:200],
+        stretch=stretch,
+        acts=(reading.asked & ~Act.READ) or reading.asked or reading.acts,
+        things=reading.things,
+        plain=plain,
+        meta=1.0 - (1.0 - own) * (1.0 - 0.85 * around),
+        said=reading.acts,
+        delegated=delegated,
+    )
+
+
+def identity(text: str) -> str:
+    """``text`` in the spelling in which echoes are recognised."""
+    return folded(text)[:200]
