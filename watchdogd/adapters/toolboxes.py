@@ -40,8 +40,8 @@ class Toolboxes:
 
     @property
     def name(self) -> str:
-        """``bwrap``, ``none`` (the demo), or ``no shell tool``."""
-        return self._sandbox.name if self._sandbox is not None else "no shell tool"
+        """``bwrap``, ``none`` (the demo), or why there is no shell tool."""
+        return self._sandbox.name if self._sandbox is not None else f"no shell tool: {self.why_none}"
 
     def of(self, run: Run) -> Toolbox:
         """The toolbox of ``run``."""

@@ -24,7 +24,6 @@ class Bundle:
         self.daemon_boot = str(data["daemon_boot"])
         self.api_key = str(data.get("api_key", ""))
         self.base_url = str(data.get("base_url", "")) or None
-        self.sandbox = str(data.get("sandbox", "auto"))
         self.demo = bool(data.get("demo", False))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from watchdogd import __version__
 from watchdogd.adapters.broker import BrokerSpec, RunningBroker, start_broker
+from watchdogd.adapters.broker_probe import probe_acl
 from watchdogd.adapters.children import Roles
 from watchdogd.adapters.clock import SystemClock
 from watchdogd.adapters.local_socket import SOCKET, local_socket
@@ -138,8 +139,22 @@ async def supervise(daemon: Daemon, *, on_stop: Callable[[Callable[[], None]], N
         stack.callback(_signals(daemon, in_force, supervisor, on_stop))
         await stack.enter_async_context(_local(state_dir / SOCKET, supervisor))
         daemon.ready(broker)
-        await supervisor.run()
+        async with asyncio.TaskGroup() as tasks:
+            trying = tasks.create_task(_walls(daemon, supervisor, broker, clock), name="walls")
+            await supervisor.run()
+            trying.cancel()
     return 0
+
+
+async def _walls(daemon: Daemon, supervisor: Supervisor, broker: RunningBroker, clock: SystemClock) -> None:
+    """Tries a foreign broker's walls; until they are seen to stand, people can watch there and not command."""
+    if broker.connection.kind != "url":
+        return  # written by ourselves, line by line
+    supervisor.restrict("the broker's walls are still being tried")
+    why = await probe_acl(broker.connection, clock=clock)
+    if why:
+        daemon.say(f"remote control is off, monitoring only: {why}")
+    supervisor.restrict(why or "")
 
 
 def _problem(path: Path, text: str) -> Problem:
@@ -233,7 +248,6 @@ def _supervisor(
         config_digest=daemon.loaded.digest,
         missions=tuple(one.name for one in settings.missions),
         broker=broker.connection.kind,
-        sandbox=settings.tools.sandbox,
     )
     supervisor_holder: list[Supervisor] = []
     deadman = DeadMan(

@@ -49,12 +49,12 @@ async def worker_main(bundle: Bundle) -> int:
         boot=bundle.boot,
         mode=settings.policy.mode,
     )
-    toolbox = (await Toolboxes.prepared(settings, clock=clock, demo=bundle.demo)).of
+    toolboxes = await Toolboxes.prepared(settings, clock=clock, demo=bundle.demo)
     gate = Gate(
         control=control,
         journal=journal,
         record=record,
-        toolbox=toolbox,
+        toolbox=toolboxes.of,
         bounds=lambda run: bounds(settings, settings.mission(run.mission.name)),
         clock=clock,
     )
@@ -74,7 +74,7 @@ async def worker_main(bundle: Bundle) -> int:
         gate=gate,
         journal=journal,
         record=record,
-        toolbox=toolbox,
+        toolbox=toolboxes.of,
         clock=clock,
         control=control,
     )
@@ -100,6 +100,7 @@ async def worker_main(bundle: Bundle) -> int:
         gauge=PsutilGauge(state_dir),
         clock=clock,
         disk_floor_bytes=settings.limits.disk_floor_bytes,
+        sandbox=toolboxes.name,
     )
     orders.on_applied = worker.applied
 

@@ -16,7 +16,7 @@ from watchdogd.core.health import Severity
 from watchdogd.core.policy import Action
 from watchdogd.ports import Received
 from watchdogd.settings.model import Settings
-from watchdogd.wire.messages import DecisionReport, HealthReport, Message, VerdictReport
+from watchdogd.wire.messages import DecisionReport, HealthReport, Message, VerdictReport, WorkerStatus
 
 WHO = {
     "worker": "cyan",
@@ -67,6 +67,7 @@ class Timeline:
     over: bool = False
     lines: tuple[str, ...] = ()
     _said: set[tuple[str, int]] = field(default_factory=set)
+    _warned: bool = False
     _open: set[str] = field(default_factory=set)
 
     def line(self, who: str, text: str, style: str = "") -> None:
@@ -121,6 +122,9 @@ class Timeline:
                     self._overseer(payload, message)
             case Escalation():
                 self._escalation(payload)
+            case WorkerStatus(sandbox="none") if not self._warned:
+                self._warned = True
+                self.note("no bubblewrap here: in this scratch workspace, and only here, commands run uncontained")
             case HealthReport(judge_spent_usd=usd, severity=severity):
                 self.tally.judge_usd = max(self.tally.judge_usd, usd or 0.0)
                 if severity.rank > self.tally.worst.rank:

@@ -106,6 +106,7 @@ def _table(seen: Seen, client: Client, worst: Severity) -> None:
         money = "" if worker.spent_usd is None else f", ${worker.spent_usd:.4f} of ${worker.budget_usd or 0:.2f} spent"
         run = f" {worker.mission} ({worker.run}), step {worker.step}{money}" if worker.run else ""
         out.print(f"worker    {worker.status}{run} [dim]{escape(worker.why)}[/]")
+        out.print(f"commands  {escape(worker.sandbox)}")
         for latch in worker.latches:
             out.print(
                 f"          [yellow]paused by {escape(latch.by)}[/]: {escape(latch.reason)} [dim]({latch.name})[/]"

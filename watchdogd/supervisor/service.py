@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from watchdogd.core.errors import BusDown, RecordError
@@ -18,7 +18,7 @@ from watchdogd.ports import Bus, Child, Clock, Link, Notifier
 from watchdogd.ports import Channel as OverseerChannel
 from watchdogd.supervisor.children import Ended, Keeper
 from watchdogd.supervisor.deadman import DeadMan
-from watchdogd.wire.channel import Adopt, Command, Decide, Done, Hello, LeaseReport, Lift, Ready
+from watchdogd.wire.channel import Adopt, Command, Decide, Done, Hello, LeaseReport, Lift, Ready, Restrict
 from watchdogd.wire.messages import ChannelReport, HealthReport, Info, Message, ProcessReport, ProcessState
 
 TIMER_S = 0.25
@@ -73,6 +73,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._ready_told = False
         self._link_was_up = False
+        self._info_due = False
         self._reason = "starting"
 
     # --- life ---
@@ -153,6 +154,7 @@ class Supervisor:
         match line:
             case Hello(epoch=epoch):
                 self._deadman.hello(epoch)
+                self._tell_restriction()
             case LeaseReport(epoch=epoch, age_s=age_s):
                 await self._deadman.reported(epoch, age_s)
             case Ready(status=status):
@@ -196,6 +198,18 @@ class Supervisor:
             if worker is not None:
                 worker.terminate()
         return True
+
+    def restrict(self, why: str) -> None:
+        """Remote control is off because of ``why``, on again when that is empty; overseer and ``info`` say so."""
+        self._info = replace(self._info, remote_control=not why, remote_control_why=why)
+        self._info_due = True
+        self._dirty.set()
+        self._tell_restriction()
+
+    def _tell_restriction(self) -> None:
+        if self._channel is not None:
+            with suppress(BusDown):
+                self._channel.send(Restrict(why=self._info.remote_control_why))
 
     # --- the local socket ---
 
@@ -347,6 +361,9 @@ class Supervisor:
                 async with asyncio.timeout(1):
                     await self._dirty.wait()
             self._dirty.clear()
+            if self._info_due:
+                self._info_due = False
+                await link.send(self._message(self._info, f"watchdogd {self._info.version}"))
             now = self._report()
             if now != self._report_now or self._clock.boot() - last > REPEAT_S:
                 self._report_now, last = now, self._clock.boot()
@@ -365,7 +382,3 @@ class Supervisor:
         for channel in Channel:
             state = ChannelHealth(channel=channel, severity=Severity.UNKNOWN, headline=headline)
             await link.send(self._message(ChannelReport(health=state), headline))
-
-    def renew(self, info: Info) -> None:
-        """The retained ``info`` after a reload."""
-        self._info = info

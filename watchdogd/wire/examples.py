@@ -75,7 +75,6 @@ INFO = Info(
     config_digest="77aa01",
     missions=("nightly",),
     broker="mosquitto",
-    sandbox="bwrap",
 )
 PROOF = Proof(state=TreeState.FROZEN, how="cgroup", partial=False, checked=("cgroup.events: frozen 1",), pids=(4711,))
 VERDICT = VerdictReport(

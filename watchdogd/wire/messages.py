@@ -38,16 +38,18 @@ class Info:
     config_digest: str
     missions: tuple[str, ...]
     broker: str
-    sandbox: str
     remote_control: bool = True
     remote_control_why: str = ""
+
+
+ProcessState: TypeAlias = Literal["running", "frozen", "probation", "exited", "stopped", "unproven"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessReport:
     """What the process tree really does; outranks what others say."""
 
-    state: Literal["starting", "running", "frozen", "probation", "exited", "stopped", "unproven"]
+    state: ProcessState
     reason: str
     proof: Proof | None = None
     worker_pid: int | None = None
@@ -69,6 +71,8 @@ class WorkerStatus:
     latches: tuple[Latch, ...] = ()
     why: str = ""
     checkpoint: str = ""
+    sandbox: str = ""
+    """What contains its commands: ``bwrap``, ``none`` (the demo's scratch workspace), or why there is no shell tool."""
     since: float = 0.0
     """Unix time (seconds)."""
     spent_usd: float | None = None
@@ -127,9 +131,7 @@ class DecisionReport:
 class Request:
     """What a person asks for. The user is the topic's last part, never the payload."""
 
-    command: Literal[
-        "pause", "resume", "nudge", "rollback", "approve", "deny", "ack", "stop", "run", "level", "label", "reload"
-    ]
+    command: Literal["pause", "resume", "nudge", "rollback", "approve", "deny", "ack", "stop", "run", "level", "label"]
     id: str = ""
     """Chosen by the sender; the response names it. Repeats are answered again, not carried out again."""
     target: str = ""

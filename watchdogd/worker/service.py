@@ -37,10 +37,11 @@ class Worker:
         gauge: Gauge,
         clock: Clock,
         disk_floor_bytes: int,
+        sandbox: str,
     ) -> None:
         self._control, self._gate, self._runner = control, gate, runner
         self._missions, self._journal, self._gauge, self._clock = missions, journal, gauge, clock
-        self._floor_bytes = disk_floor_bytes
+        self._floor_bytes, self._sandbox = disk_floor_bytes, sandbox
         self._low = ""
         self._since = clock.wall()
         gate.on_change = self.say
@@ -101,6 +102,7 @@ class Worker:
                 step=run.step if run else 0,
                 latches=self._control.latches,
                 why=why,
+                sandbox=self._sandbox,
                 since=self._since,
                 spent_usd=None if run is None or run.unpriced else round(run.spent_usd, 6),
                 budget_usd=run.mission.budget_usd if run else None,
