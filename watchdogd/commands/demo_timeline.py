@@ -125,7 +125,7 @@ class Timeline:
             case WorkerStatus(sandbox="none") if not self._warned:
                 self._warned = True
                 self.note("no bubblewrap here: in this scratch workspace, and only here, commands run uncontained")
-            case HealthReport(judge_spent_usd=usd, severity=severity):
+            case HealthReport(judge_spent_usd=usd, severity=severity, run=run) if run:
                 self.tally.judge_usd = max(self.tally.judge_usd, usd or 0.0)
                 if severity.rank > self.tally.worst.rank:
                     self.tally.worst = severity
