@@ -512,7 +512,9 @@ async def test_a_protected_file_is_not_written_even_past_the_gate(workspace, nam
 async def test_an_edit_changes_one_passage_and_shows_where(workspace):
     outcome = await run(toolbox(workspace), "edit", path="ingest.py", old="two = 2\n", new="two = 22\nmore = 0\n")
     assert (workspace / "ingest.py").read_text() == "one = 1\ntwo = 22\nmore = 0\nthree = 3\n"
-    assert outcome.text.startswith("edited ingest.py at line 2:\n     1\tone = 1\n     2\ttwo = 22\n     3\tmore = 0")
+    assert outcome.text == (
+        "     1\tone = 1\n     2\ttwo = 22\n     3\tmore = 0\n     4\tthree = 3\n     5\t\nedited ingest.py at line 2"
+    )
     assert outcome.changed == ("ingest.py",)
 
 

@@ -59,7 +59,8 @@ class EditTool(FileTool):
         after = before.replace(old, new)
         self._files.write(path, after.encode("utf-8"), create_only=False)
         places = f" in {count} places, the first" if count > 1 else ""
-        return f"edited {path}{places} at line {after.count(chr(10), 0, at) + 1}:\n{_around(after, at, new)}", (path,)
+        said = f"edited {path}{places} at line {after.count(chr(10), 0, at) + 1}"
+        return f"{_around(after, at, new)}\n{said}", (path,)
 
     def _found(self, args: Args) -> tuple[str, str, int, int]:
         """Path, text, where the old passage stands first, how often it occurs. Raises: ToolError."""
