@@ -123,7 +123,7 @@ class Parts:
             record=record,
             journal=journal,
             clock=clock,
-            timing=Timing(holding_beat_s=0.05),
+            timing=Timing(beat_s=0.5, holding_beat_s=0.05),
             boot="b1",
             mode=Mode.ENFORCE,
         )

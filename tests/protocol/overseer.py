@@ -281,7 +281,6 @@ class Overseer(Peer):
         if order is not None:
             self._publish("order", order, 1)
         self._ready()
-        self._report_lease()
         self.later(0.5, self._tick)
 
     # --- what people and policy want ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from tests.protocol.campaign import campaign
 from tests.protocol.model import run
 
 SCHEDULES = 300
+pytestmark = pytest.mark.timeout(1800)  # simulated time is cheap, but this may run beside anything
 
 
 def test_no_promise_breaks_in_300_random_schedules(capsys: pytest.CaptureFixture[str]) -> None:
