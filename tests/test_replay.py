@@ -162,6 +162,15 @@ def test_a_daemons_own_record_is_replayed(tmp_path: Path) -> None:
     assert (found["id"], found["severity"], found["first"]["warn"]) == ("r1", "crit", 9)
 
 
+def test_a_state_directory_stands_for_the_workers_record_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "worker" / "record.db"
+    path.parent.mkdir(parents=True)
+    written_record(path)
+    status, out, err = run("--json", tmp_path / "state")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["id"] == "r1"
+
+
 def test_a_row_that_is_no_event_is_named(tmp_path: Path) -> None:
     path = tmp_path / "worker.db"
     written_record(path)

@@ -16,6 +16,8 @@ from watchdogd.wire import envelope, trajectory
 
 SQLITE = b"SQLite format 3\0"
 GZIP = b"\x1f\x8b"
+WORKER_RECORD = "worker/record.db"
+"""Where a daemon's state directory holds what the agent did."""
 MOST_LINE_BYTES = 512 * 1024 * 1024
 """A longer line is refused (a decompression bomb, or no line at all)."""
 TICK_S = 60.0
@@ -57,7 +59,7 @@ def recordings(paths: Iterable[Path]) -> Iterator[Recording | Unread]:
     """Every run in ``paths``, in order; what cannot be read is said and does not stop the rest."""
     for path in paths:
         try:
-            yield from _from_file(path)
+            yield from _from_file(path / WORKER_RECORD if path.is_dir() else path)
         except (OSError, EOFError, gzip.BadGzipFile, sqlite3.Error) as why:
             yield Unread(file=str(path), line=0, reason=f"cannot be read: {why}")
 
