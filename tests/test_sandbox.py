@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -527,6 +528,26 @@ async def test_nothing_survives_a_command_that_ended(kind, workspace):
     )
     assert (result.outcome, result.exit_code, result.output) == ("exited", 0, "done\n")
     assert processes_with(mark) == []
+
+
+@contained
+async def test_not_even_a_dead_process_is_left_to_whoever_adopts_orphans(workspace):
+    """A supervisor adopts them; a call that left one each would use up all pids of a long run."""
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+    try:
+        await run("(setsid sleep 600 &); sleep 600 & exit 3", workspace)
+        await run("sleep 600", workspace, time_s=0.3)
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+    finally:
+        libc.prctl(36, 0, 0, 0, 0)
+
+
+@contained
+async def test_a_command_reaps_its_own_orphans_and_may_end_by_any_signal(workspace):
+    result = await run("(sleep 0 &); sleep 0.2; ps -e -o stat= | grep -c Z; kill -SEGV $$", workspace)
+    assert (result.outcome, result.exit_code, result.output) == ("exited", 128 + signal.SIGSEGV, "0\n")
 
 
 @pytest.mark.parametrize("kind", BOTH)

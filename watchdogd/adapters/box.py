@@ -24,10 +24,17 @@ BASH = ("/bin/bash", "--noprofile", "--norc", "-c")
 _GATE = """
 printf . >&"$1"; IFS= read -r -N 1 -u "$1" go; [ "$go" = "!" ] || exit 125
 [ "$2" = 0 ] || ulimit -u "$2" || exit 125
-eval "exec $1>&-"; exec /bin/bash --noprofile --norc -c "$3"
+eval "exec $1>&-"; exec 3>&2 2>/dev/null; /bin/bash --noprofile --norc -c "$3" 2>&3 3>&-; exit $?
 """
-"""Stands in the sandbox in front of the command: says that everything is set up and waits for the go. It is here and
-not bwrap's ``--block-fd`` because that takes the end of the pipe, a worker that died, for the go."""
+"""Stands in the sandbox in front of the command, as its first process: says that everything is set up, waits for the
+go, runs the command and reaps what it leaves. When it ends the kernel ends the rest, and only then bwrap hears of it.
+
+It is here and not bwrap's ``--block-fd`` because that takes the end of the pipe, a worker that died, for the go; and
+not bwrap's own first process because bwrap leaves that one to whoever adopts orphans.
+"""
+
+_OUTER_S = 5.0
+"""How long bwrap may take to reap the first process before it is killed too (seconds)."""
 
 _NPROC_PER_NAMESPACE = (5, 14)
 """Since this kernel RLIMIT_NPROC counts the processes of a user namespace, not all of a user's."""
@@ -68,7 +75,7 @@ class Box:
             args = _memory(theirs, _zero_separated(["--json-status-fd", str(told_write), *placed, *seen.args]))
             inner = (*BASH, _GATE, "bash", str(gate.fileno()), str(_processes(profile)), command)
             orders = Orders(
-                argv=(program, "--args", str(args), "--unsetenv", MARKER, "--", *inner),
+                argv=(program, "--args", str(args), "--as-pid-1", "--unsetenv", MARKER, "--", *inner),
                 cwd="/",
                 until_boot_s=until_boot_s,
                 env={MARKER: token},  # to find what is half set up; the command does not get to see it
@@ -118,14 +125,16 @@ class Box:
             # Half set up: bwrap's child is bound to its parent's life only at the end, so the whole tree is stopped
             # before anything in it is killed.
             await asyncio.to_thread(self._tree.kill)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
+            # A namespace's first process ends only after the kernel has ended all others in it.
+            await readable(self._init_fd)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_OUTER_S):
+                    await self.launch.ended()
         self.launch.kill()
         await self.launch.ended()
-        if self._init_fd is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
-        # A namespace's first process ends only after the kernel has ended all others in it.
-        await readable(self._init_fd)
 
     def close(self) -> None:
         """Lets go of the descriptors."""

@@ -28,6 +28,9 @@ T = TypeVar("T")
 _SETUP_S = 60.0
 """bwrap sets a sandbox up in some 5 ms; a machine that needs this long is not going to."""
 
+_PROBE_S = 120.0
+"""How long the start-up probe may take; it takes some 30 ms."""
+
 _GONE_S = 20.0
 """How long a killed tree may take to be gone; only a process in uninterruptible sleep does."""
 
@@ -68,7 +71,9 @@ class BubblewrapSandbox:
             return "bubblewrap (bwrap) is not installed"
         try:
             with tempfile.TemporaryDirectory(prefix="watchdogd-probe-") as scratch:
-                return await self._probe_in(scratch)
+                return await asyncio.wait_for(self._probe_in(scratch), _PROBE_S)
+        except TimeoutError:
+            return f"bubblewrap does not work here: no end after {_PROBE_S:g} s"
         except (SandboxError, OSError) as why:
             return f"bubblewrap does not work here: {why}"
 
