@@ -140,8 +140,13 @@ def _unspaced(sentence: str) -> tuple[int, int, int]:
 
 
 def is_record(sentence: str) -> bool:
-    """Whether ``sentence`` is rows of data rather than prose."""
-    return ":" in sentence and _RECORD.search(sentence) is not None
+    """Whether ``sentence`` is rows of data, or a field with a short value, rather than prose."""
+    if ":" not in sentence:
+        return False
+    if _RECORD.search(sentence) is not None:
+        return True
+    key = _KEY.match(sentence)
+    return key is not None and sentence.count(" ", key.end()) < 4
 
 
 def _without_key(sentence: str, tokens: list[str], cues: int) -> list[str]:

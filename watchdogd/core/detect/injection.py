@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -35,6 +36,10 @@ OWN_SENTENCES = 256
 LOCAL_AT_MOST = 0.40
 """Risk of an edit or a command that names an address from a plain instruction: readme files are full of them, so that
 it deserves a WARN and no more."""
+
+
+LONG_VALUE = 12
+"""Words from which a value is prose of the agent's own, whose words may well be those of a plain sentence it read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,9 @@ class InjectedInstruction:
             case ToolIntended() as body:
                 return state, self._intended(state, body, event.seq)
             case ModelCalled(text=text):
-                return state, self._said(state, text.shown, event.seq)
+                found = self._said(state, text.shown, event.seq)
+                _remember_own(state, (text.head[:4_000],))
+                return state, found
             case _:
                 pass
         return state, NONE
@@ -138,7 +145,7 @@ class InjectedInstruction:
         best = best_match(call, state.trust, state.held) if state.held else None
         risk = best.risk if best else 0.0
         state.now = max(risk, state.now * 0.9)
-        _remember_own(state, body)
+        _remember_own(state, values(body.args))
         limits = self.thresholds
         if best is None or risk < limits.injection_warn:
             return self._calmed(state, seq)
@@ -237,7 +244,8 @@ def _value(call: Asked, passage: Passage, total: float, *, fitting: bool) -> tup
         common = leaf.words & words
         if common:
             share = len(common) / len(leaf.words)
-            got = max(got, share * (0.9 if len(common) >= 3 else 0.7 if len(common) == 2 else 0.35))
+            known = 0.9 if len(common) >= 3 else 0.7 if len(common) == 2 else 0.35
+            got = max(got, share * known * (0.5 if len(leaf.words) > LONG_VALUE and passage.meta < 0.15 else 1.0))
         if got >= 0.2:
             hit += leaf.weight
             weak *= 1.0 - got
@@ -294,8 +302,8 @@ def _around(low: str, words: frozenset[str]) -> str:
     return " ".join(parts[max(0, at - 1) : at + 1])
 
 
-def _remember_own(state: Read, body: ToolIntended) -> None:
-    for text in values(body.args):
+def _remember_own(state: Read, texts: Sequence[str]) -> None:
+    for text in texts:
         if len(text) >= 30:
             for sentence in sentences(text):
                 if len(sentence) >= 20:

@@ -28,6 +28,8 @@ _END = re.compile(r"[.!?;][\"')\]]{0,3}\s+|[。！？；]")
 _GLUED = re.compile(r"[\d.>][A-Z][a-z]{2}")
 _LABELLED = re.compile(r"[A-Z]{3,12}:\s")
 """A sentence that begins right behind another's last character, as where something was pasted in."""
+_VALUE = re.compile(r'"((?:[^"\\]|\\.){16,20000})"|\'((?:[^\'\\]|\\.){16,20000})\'')
+_FIELD = re.compile(r"[ \t]{0,40}(?:- )?['\"]?[^\W\d][\w -]{0,30}['\"]?:(?:\s|$)")
 _BEGINNING = re.compile(r"[ \t]*[-*•#>\d<A-Z'\"\[{]")
 _NAMES = re.compile(r"[@_\"“«「]|\d\d|www\.|://|'\w")
 _TELLING = re.compile(r"@|://|www\.|\d{6}|\d_|_\w|[\"“«「]|'\w")
@@ -136,6 +138,9 @@ def sentences(text: str) -> list[str]:
 
 def _divide(block: str, found: list[str]) -> None:
     """Adds the sentences of ``block`` (lines that belong together) to ``found``."""
+    if block.count('": ') + block.count("': ") >= 2 or block.count('":"') >= 2:
+        _values(block, found)
+        return
     cuts = [match.end() for match in _END.finditer(block)]
     glued = [match.start() + 1 for match in _GLUED.finditer(block)]
     if ": " in block or ":\n" in block:
@@ -150,6 +155,15 @@ def _divide(block: str, found: list[str]) -> None:
             found += _pieces(piece)
         elif piece and not piece.isspace():
             found.append(piece)
+
+
+def _values(block: str, found: list[str]) -> None:
+    """Adds the sentences among the values of ``block``, which is a record (JSON, a Python dict)."""
+    for match in _VALUE.finditer(block):
+        value = match.group(1) or match.group(2)
+        if value.count(" ") >= 3:
+            for end in re.split(_END, value):
+                found += _pieces(end) if len(end) > MAX_SENTENCE else [end] if end and not end.isspace() else []
 
 
 def _pasted(block: str, at: int) -> bool:

@@ -1,0 +1,73 @@
+"""The shapes of secrets that detect-secrets knows, as plain values for the core."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+from detect_secrets.plugins.base import RegexBasedDetector
+
+from watchdogd.adapters.redaction import NEEDLES, NO_SECRET
+from watchdogd.core.detect.safety_secrets import Shape
+
+MORE_NEEDLES = {
+    "Azure Storage Account access key": ("accountkey=",),
+    "Discord Bot Token": (),
+    "GitHub Token": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+    "GitLab Token": (
+    "glpat-"
+,
+    "gldt-"
+,
+    "glft-"
+,
+    "glsoat-"
+,
+    "glrt-"
+,
+    "gr1348941"
+,
+    "glcbt-"
+,
+    "glimt-"
+,
+    "glptt-"
+,
+    "glagent-"
+,
+    "gloas-"
+),
+    "JSON Web Token": ("eyj",),
+    "NPM tokens": ("_authtoken",),
+    "OpenAI Token": ("t3blbkfj",),
+    "PyPI Token": ("pypi-age",),
+    "SendGrid API Key": ("sg.",),
+    "Slack Token": ("xox", "hooks.slack.com"),
+    "Square OAuth Secret": ("sq0csp-",),
+    "Stripe Access Key": ("k_live_",),
+}  # fmt: skip
+"""What must occur (in lower case) beside the needles of redaction."""
+
+LOOSE = frozenset(
+    {"Artifactory Credentials", "Twilio API Key", "Basic Auth Credentials", "Private Key", "JSON Web Token"}
+)
+"""Shapes that also fit ordinary hashes and addresses, or that the core has of its own."""
+
+
+def known_shapes() -> tuple[Shape, ...]:
+    """Every shape of the library that is telling enough to raise an alarm."""
+    found = []
+    kinds: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    for name, kind in sorted(kinds.items()):
+        if name in NO_SECRET or name in LOOSE or not issubclass(kind, RegexBasedDetector):
+            continue
+        needles = MORE_NEEDLES.get(name) or NEEDLES.get(name, ())
+        found += [Shape(name=name, pattern=_spelt(pattern), needles=needles) for pattern in kind().denylist]
+    return tuple(found)
+
+
+def _spelt(pattern: re.Pattern[str]) -> str:
+    """``pattern`` as text, its flags inside."""
+    flags = "i" if pattern.flags & re.IGNORECASE else ""
+    return f"(?{flags}:{pattern.pattern})" if flags else pattern.pattern
