@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from watchdogd.core.access import Scope, permitted
 from watchdogd.core.errors import RequestRefused
-from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, ReleaseLatch
+from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, ReleaseLatch, visible
 from watchdogd.core.ids import SEGMENT
 from watchdogd.core.lease import overseer as lease
 from watchdogd.core.lease.messages import AnswerOrder, Level, NudgeOrder, RunOrder, StopOrder
@@ -17,6 +17,16 @@ from watchdogd.ports import Clock, Received, Record, Transaction
 from watchdogd.wire import codec
 from watchdogd.wire.channel import Lift
 from watchdogd.wire.messages import Message, Request, Response
+
+TEXT_CHARS = 4_000
+"""Of a person's words; they travel in latches and orders, which must fit on the wire."""
+TARGET_CHARS = 200
+
+
+def bounded(request: Request) -> Request:
+    """``request`` with words of bearable length and no half characters: a pause with a novel in it is still a pause."""
+    words = request.text.encode("utf-8", "replace").decode()
+    return replace(request, target=visible(request.target[:TARGET_CHARS]), text=words[:TEXT_CHARS])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +59,10 @@ class Desk:
         reason = self._unusable(arrived)
         if reason or message is None or not isinstance(message.payload, Request):
             self.ignore(changing, arrived, reason or "no request")
+            if arrived.retained:
+                self._enforcer.out.clear.append(arrived.topic)
             return
-        request = message.payload
+        request = bounded(message.payload)
         name = request.id if request.id and SEGMENT.match(request.id) else f"t{self._clock.nonce()}"
         key = f"request/{message.user}/{name}"
         before = self.answered(key)
@@ -129,10 +141,10 @@ class Desk:
         return Response(request=request.id, command=request.command, status="ok", text=text)
 
     def _respond(self, changing: Transaction, user: str, response: Response, *, key: str) -> None:
+        """Published from the record: an answer that came while no broker was there still arrives."""
         if key:
             changing.put(key, response)
-            self._enforcer.row(changing, "response", response, response.text)
-        self._enforcer.out.messages.append(self._enforcer.message(response, response.text, user=user))
+        self._enforcer.row(changing, "response", response, response.text, user=user)
 
     # --- the commands ---
 
@@ -191,6 +203,8 @@ class Desk:
     def _nudge(self, changing: Transaction, user: str, request: Request) -> Response:
         if not request.text:
             raise RequestRefused("a nudge needs words: nudge <text>")
+        if len(request.text) >= TEXT_CHARS:
+            raise RequestRefused(f"a nudge may have {TEXT_CHARS} characters at most")
         if not self.book.run.active:
             raise RequestRefused("no run is under way")
         order = self._enforcer.order(changing, self.book.run.id, NudgeOrder(text=request.text, by=user))

@@ -30,13 +30,16 @@ from watchdogd.wire import codec
 from watchdogd.wire.channel import Decide, Line
 from watchdogd.wire.messages import DecisionReport, Message, Payload
 
+REASON_CHARS = 500
+"""Of a latch's reason: every lease carries all of them and must fit on the wire."""
+
 
 @dataclass(slots=True)
 class Outgoing:
     """What leaves once the transaction is on disk."""
 
     messages: list[Message] = field(default_factory=list)
-    """Live, in order: orders, responses."""
+    """Live, in order: orders, which are sent again until they are acknowledged."""
     lines: list[Line] = field(default_factory=list)
     """To the supervisor."""
     inspect: str = ""
@@ -44,6 +47,8 @@ class Outgoing:
     push: bool = False
     """The desired state changed: answer the newest beat again."""
     inbox: bool = False
+    clear: list[str] = field(default_factory=list)
+    """Topics with a retained request that must not be there."""
 
 
 class Enforcer:
@@ -56,7 +61,7 @@ class Enforcer:
 
     # --- rows ---
 
-    def row(self, changing: Transaction, kind: str, payload: Payload, headline: str) -> str:
+    def row(self, changing: Transaction, kind: str, payload: Payload, headline: str, *, user: str = "") -> str:
         """Records ``payload`` as a numbered row that is published from the record; returns an id from its number."""
         row = changing.append(
             {
@@ -67,6 +72,7 @@ class Enforcer:
                 "policy": self.book.policy.digest,
                 "boot": self._boot,
                 "body": codec.dump(payload),
+                **({"user": user} if user else {}),
             }
         )
         return str(row.seq)
@@ -93,7 +99,7 @@ class Enforcer:
     def latch(self, changing: Transaction, name: str, by: str, reason: str, *, shadow_too: bool = False) -> None:
         """Holds the worker under ``name``."""
         fresh = all(one.name != name for one in self.book.proto.latches)
-        new = Latch(name=name, by=by, reason=reason, since=self._clock.wall(), shadow_too=shadow_too)
+        new = Latch(name=name, by=by, reason=reason[:REASON_CHARS], since=self._clock.wall(), shadow_too=shadow_too)
         self.book.proto = lease.latched(self.book.proto, self._clock.boot(), new)
         if fresh:
             changing.append({"kind": "latched", "at": self._clock.wall(), "body": codec.dump(new)})

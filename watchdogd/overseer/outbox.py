@@ -10,9 +10,14 @@ from watchdogd.core.escalation import Escalation
 from watchdogd.core.ids import Role
 from watchdogd.wire import codec
 from watchdogd.wire.envelope import row_data
-from watchdogd.wire.messages import DecisionReport, Message, VerdictReport
+from watchdogd.wire.messages import DecisionReport, Message, Response, VerdictReport
 
-KINDS: dict[str, type[Any]] = {"verdict": VerdictReport, "decision": DecisionReport, "escalation": Escalation}
+KINDS: dict[str, type[Any]] = {
+    "verdict": VerdictReport,
+    "decision": DecisionReport,
+    "escalation": Escalation,
+    "response": Response,
+}
 """What is published from the record; orders are sent at once and again until they are acknowledged."""
 
 
@@ -35,6 +40,7 @@ def republished(row: Row) -> tuple[Message, ...]:
         run=str(data.get("run", "")),
         policy=str(data.get("policy", "")),
         digest=row.digest,
+        user=str(data.get("user", "")),
     )
     if isinstance(payload, Escalation) and not payload.is_open:
         return message, replace(message, closed=True)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
-from watchdogd.core.errors import BusDown
+from watchdogd.core.errors import BusDown, WireError
 from watchdogd.core.events import Event
 from watchdogd.core.health import Severity, after
 from watchdogd.core.lease import overseer as lease
@@ -78,7 +78,7 @@ class Overseer:
         self._queue: asyncio.Queue[Input] = asyncio.Queue(maxsize=20_000)
         self._inspection = inspection(lambda: self._offer(Look()))
         self._link: Link | None = None
-        self._people_up = False
+        self._people_link: Link | None = None
         self._rows_due = asyncio.Event()
         self._looks: asyncio.Queue[object] = asyncio.Queue(maxsize=1)
         self._last_tick = 0.0
@@ -138,13 +138,13 @@ class Overseer:
             try:
                 self._record.check()  # O1, for people's requests too: they belong to the successor
                 async with self._bus.connect(persistent=True) as link:
-                    self._people_up = True
+                    self._people_link = link
                     async for arrived in link.received():
                         await self._queue.put(arrived)
             except* BusDown:
                 pass
             finally:
-                self._people_up = False
+                self._people_link = None
             await self._clock.sleep(RECONNECT_S)
 
     async def _supervisor(self) -> None:
@@ -339,6 +339,7 @@ class Overseer:
             self._put(message)
         if out.inbox:
             self._put(self._enforcer.inbox_message())
+        self._clear(out.clear)
         for line in out.lines:
             self._say(line)
         if out.inspect:
@@ -375,6 +376,13 @@ class Overseer:
             with suppress(BusDown):
                 self._link.put(message)
 
+    def _clear(self, topics: list[str]) -> None:
+        """Over the link that people's requests come by: it does not hear itself."""
+        if self._people_link is not None:
+            with suppress(BusDown):
+                for topic in dict.fromkeys(topics):
+                    self._people_link.clear_retained(topic)
+
     def _say(self, line: Line) -> None:
         with suppress(BusDown):  # the supervisor is gone: its reader ends this process
             self._channel.send(line)
@@ -389,7 +397,7 @@ class Overseer:
         link.put(self._enforcer.inbox_message())
 
     async def _publishing(self) -> None:
-        """Verdicts, decisions, escalations: in order from the record; the cursor moves on the broker's word."""
+        """Verdicts, decisions, escalations, answers, in order from the record; it moves on on the broker's word."""
         while True:
             await self._rows_due.wait()
             self._rows_due.clear()
@@ -407,6 +415,7 @@ class Overseer:
             if not rows:
                 return
             for row in rows:
-                for message in republished(row):
-                    await link.send(message)
+                with suppress(WireError):  # too large for the wire: it stays in the record, what follows goes on
+                    for message in republished(row):
+                        await link.send(message)
             self.book.published = rows[-1].seq
