@@ -20,6 +20,7 @@ from watchdogd.adapters.local_socket import SOCKET, local_socket
 from watchdogd.adapters.lock import exclusive
 from watchdogd.adapters.mqtt import MqttBus
 from watchdogd.adapters.proctree import adopt_orphans
+from watchdogd.adapters.reaper import Reaper
 from watchdogd.adapters.scripted_server import scripted_server
 from watchdogd.adapters.sqlite import SqliteRecord
 from watchdogd.adapters.systemd import Notify
@@ -41,6 +42,8 @@ from watchdogd.wire import codec
 from watchdogd.wire.messages import Info
 from watchdogd.wire.topics import Topics
 
+REAP_S = 5.0
+"""Between two looks for dead orphans (seconds)."""
 ENV_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
 """What of our environment a role gets: no key, no credential directory."""
 
@@ -140,10 +143,19 @@ async def supervise(daemon: Daemon, *, on_stop: Callable[[Callable[[], None]], N
         await stack.enter_async_context(_local(state_dir / SOCKET, supervisor))
         daemon.ready(broker)
         async with asyncio.TaskGroup() as tasks:
+            reaping = tasks.create_task(_reap(clock), name="reaper")
             trying = tasks.create_task(_walls(daemon, supervisor, broker, clock), name="walls")
             await supervisor.run()
             trying.cancel()
+            reaping.cancel()
     return 0
+
+
+async def _reap(clock: SystemClock) -> None:
+    reaper = Reaper()
+    while True:
+        await clock.sleep(REAP_S)
+        await asyncio.to_thread(reaper.look)
 
 
 async def _walls(daemon: Daemon, supervisor: Supervisor, broker: RunningBroker, clock: SystemClock) -> None:
