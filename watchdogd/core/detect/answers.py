@@ -7,6 +7,7 @@ changes from one answer to the next; a number that climbs towards a bound, a per
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from zlib import crc32
@@ -16,7 +17,7 @@ from watchdogd.core.events import Text
 SAMPLE_CHARS = 1_600
 """Head and tail kept of an answer, half each."""
 CHUNK_CHARS, MOST_CHUNKS = 256, 64
-"""What lies between head and tail is remembered as checksums of pieces of this size, at most so many."""
+"""What lies between head and tail is remembered as checksums of pieces of this size, so many and one for the rest."""
 MOST_TOKENS = 400
 """Tokens of a sample that are compared."""
 MOST_VARYING = 8
@@ -102,8 +103,10 @@ def sample_of(text: Text) -> tuple[str, tuple[int, ...]]:
     middle = head[half : min(end, half + CHUNK_CHARS * MOST_CHUNKS)]
     raw = middle.encode("utf-32-le", "surrogatepass")
     size = 4 * CHUNK_CHARS
-    chunks = tuple(crc32(raw[at : at + size]) for at in range(0, len(raw), size))
-    return f"{head[:half]}\n{(tail or head)[-half:]}", chunks
+    chunks = [crc32(raw[at : at + size]) for at in range(0, len(raw), size)]
+    if end > half + CHUNK_CHARS * MOST_CHUNKS:
+        chunks.append(crc32(head[half + CHUNK_CHARS * MOST_CHUNKS : end].encode("utf-8", "surrogatepass")))
+    return f"{head[:half]}\n{(tail or head)[-half:]}", tuple(chunks)
 
 
 def first_answer(text: Text, whole: int, number: int, at: float | None) -> Answers:
@@ -149,7 +152,7 @@ def _compared(seen: Answers, sample: str, chunks: tuple[int, ...], *, quiet: boo
     if pairs is None:
         return Change.DIFFERENT
     for place, (before, now) in pairs.items():
-        if not _taken(seen, place, before, now, new):
+        if not _taken(seen, place, before, now, [token for at, token in _after(new, place) if at not in pairs]):
             return Change.DIFFERENT
     if not quiet and any(one.kind is Kind.NUMBER for one in seen.varying.values()):
         seen.numbers_only = True
@@ -183,7 +186,11 @@ def _pairs(old: list[str], new: list[str]) -> dict[int, tuple[str, str]] | None:
     return {start: (" ".join(was), " ".join(now))}
 
 
-def _taken(seen: Answers, place: int, before: str, now: str, tokens: list[str]) -> bool:
+def _after(tokens: list[str], place: int) -> Iterator[tuple[int, str]]:
+    return ((at, tokens[at]) for at in range(place + 1, min(len(tokens), place + 3)))
+
+
+def _taken(seen: Answers, place: int, before: str, now: str, bounds: list[str]) -> bool:
     """Whether the change at ``place`` may be a stamp or progress; it is noted then."""
     kind, was, value = _kind(before, now)
     one = seen.varying.get(place)
@@ -196,7 +203,7 @@ def _taken(seen: Answers, place: int, before: str, now: str, tokens: list[str]) 
             return False
         one = seen.varying[place] = Varying(kind, was, was)
     one.kind = max(one.kind, kind)
-    one.bounded = one.bounded or _near_bound(tokens, place, value)
+    one.bounded = one.bounded or _near_bound(bounds, value)
     if value > one.last:
         one.ups += 1
         one.steps += value == one.last + 1
@@ -253,9 +260,9 @@ def _digits(token: str) -> float:
     return float("".join(_DIGITS.findall(token[:40])) or 0)
 
 
-def _near_bound(tokens: list[str], place: int, value: float) -> bool:
-    """Whether another plain number follows within two tokens that ``value`` can climb to ("3 of 7")."""
-    for token in tokens[place + 1 : place + 3]:
+def _near_bound(bounds: list[str], value: float) -> bool:
+    """Whether one of the unchanged words right after it is a plain number that it can climb to ("3 of 7")."""
+    for token in bounds:
         if token.isascii() and token.isdecimal() and len(token) < 13 and float(token) >= value > 0:
             return True
     return False

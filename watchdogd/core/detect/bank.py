@@ -11,11 +11,16 @@ from watchdogd.core.detect import snapshot
 from watchdogd.core.detect.blind import BlindLoop
 from watchdogd.core.detect.calls import KINDS as CALL_KINDS
 from watchdogd.core.detect.calls import Call, CallRule, CallState, finished
+from watchdogd.core.detect.context import Context
 from watchdogd.core.detect.cycles import Cycle
 from watchdogd.core.detect.detector import NONE, Detector
+from watchdogd.core.detect.drift_thresholds import Drift
 from watchdogd.core.detect.error_rate import ErrorRate
+from watchdogd.core.detect.injection import InjectedInstruction
 from watchdogd.core.detect.monologue import Monologue
 from watchdogd.core.detect.outage import Outage
+from watchdogd.core.detect.prohibitions import AgainstRule
+from watchdogd.core.detect.questions import AskedAgain
 from watchdogd.core.detect.repeats import IdenticalCall
 from watchdogd.core.detect.replays import Replay, Restart
 from watchdogd.core.detect.rereads import Rereads
@@ -25,6 +30,7 @@ from watchdogd.core.detect.spend import Spend
 from watchdogd.core.detect.stagnation import Stagnation
 from watchdogd.core.detect.stall import Stall
 from watchdogd.core.detect.thresholds import Cost, Errors, Progress, Recall
+from watchdogd.core.detect.waste import CacheMisses, WithoutProgress
 from watchdogd.core.events import Event
 from watchdogd.core.health import Channel, Finding, Severity
 from watchdogd.core.ids import digest_of
@@ -41,6 +47,7 @@ MOST_RISKS = 256
 class Thresholds:
     """All thresholds, one group per family; the settings' ``[detect.<family>]``."""
 
+    drift: Drift = field(default_factory=Drift)
     progress: Progress = field(default_factory=Progress)
     errors: Errors = field(default_factory=Errors)
     recall: Recall = field(default_factory=Recall)
@@ -195,7 +202,17 @@ def bank(thresholds: Thresholds | None = None) -> Bank:
     """Every detector there is, under ``thresholds``."""
     limits = thresholds or Thresholds()
     progress, errors, recall = limits.progress, limits.errors, limits.recall
-    plain = (Monologue(progress), BlindLoop(progress), Stall(progress), Spend(limits.cost))
+    plain = (
+        InjectedInstruction(limits.drift),
+        Monologue(progress),
+        BlindLoop(progress),
+        Stall(progress),
+        AgainstRule(recall),
+        AskedAgain(recall),
+        Context(recall),
+        Spend(limits.cost),
+        CacheMisses(limits.cost),
+    )
     rules = (
         IdenticalCall(progress),
         Cycle(progress),
@@ -207,6 +224,7 @@ def bank(thresholds: Thresholds | None = None) -> Bank:
         Outage(errors),
         Rereads(recall),
         Restart(recall),
+        WithoutProgress(limits.cost),
     )
     return Bank(cast("Sequence[Plain]", plain), cast("Sequence[Rule]", rules), asdict(limits))
 

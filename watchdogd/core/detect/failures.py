@@ -69,6 +69,7 @@ _FIRST_LINE = re.compile(
     r"|\W{0,8}[EF][A-Z]?\d{3,5}\b",
     re.IGNORECASE,
 )
+_COUNTS = re.compile(r"\b\d{1,6} (?:failed|failures?|errors?|passed|warnings?|tests?)\b", re.IGNORECASE)
 _TRACE = re.compile(r"Traceback \(most recent|\n\s{1,8}at [\w.$<>]{1,80}[ (]|panicked at|stack trace", re.IGNORECASE)
 _PROGRAM = re.compile(r"[\w./-]{1,60}(?: line \d{1,6})?:\s?(?:[^:\n]{1,160}:\s?){0,3}[^:\n]{3,200}$")
 _NEGATIVE = re.compile(
@@ -162,15 +163,17 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
             return False
     if head[0] in "{[(<" and not _PREFIX.match(head):
         return _structured(head, short=short)
-    points = int(short) + (1 if short and habit.odd(head) else 0) + (code == 1)
     line = head.partition("\n")[0][:200]
+    if _COUNTS.search(line):
+        return _TRACE.search(head) is not None  # "3 failed, 9 passed" is a report
+    points = int(short) + (1 if short and habit.odd(head) else 0) + (code == 1)
     if _FIRST_LINE.match(line):
         points += 2
     if _TRACE.search(head):
         points += 2
     if short and points < ENOUGH:
-        negative = _negative(head)
-        points += negative + (negative and len(head) <= CURT_CHARS and _STRONG.search(head.lower()) is not None)
+        negative, strong = _negative(head)
+        points += negative + (strong and len(head) <= CURT_CHARS)
         if negative and points < ENOUGH and (_PROGRAM.match(line) or _outage_shape(head)):
             points += 1
         elif points < ENOUGH and _outage_shape(head):
@@ -182,12 +185,16 @@ def _structured(head: str, *, short: bool) -> bool:
     """Whether a JSON-like answer says error: in a field of that name, or in the words of a short explanation."""
     if _FIELD.search(head):
         return True
-    return short and _EXPLAINS.search(head) is not None and (_negative(head) or _outage_shape(head))
+    return short and _EXPLAINS.search(head) is not None and (_negative(head)[0] or _outage_shape(head))
 
 
-def _negative(head: str) -> bool:
+def _negative(head: str) -> tuple[bool, bool]:
+    """Whether it says no at all, and whether it says what cannot be."""
     low = head.lower()
-    return any(hint in low for hint in _NEGATIVE_HINTS) and _NEGATIVE.search(low) is not None
+    if not any(hint in low for hint in _NEGATIVE_HINTS):
+        return False, False
+    strong = _STRONG.search(low) is not None
+    return strong or _NEGATIVE.search(low) is not None, strong
 
 
 def _outage_shape(head: str) -> bool:

@@ -1,4 +1,4 @@
-"""Money: how much of the budget is gone, and how fast it goes."""
+"""Money and tokens: how much of the budget is gone, how fast it goes, when it will be gone."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from watchdogd.core.detect.detector import NONE, Levels
+from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.thresholds import Cost
-from watchdogd.core.events import Event, ModelCalled, RunStarted
+from watchdogd.core.events import Event, ModelCalled, RunStarted, Usage
 from watchdogd.core.health import Channel, Finding, Severity
 
 BUDGET = "cost/budget"
+FORECAST = "cost/forecast"
 VELOCITY = "cost/velocity"
+DAY = "cost/day"
+TOKENS = "cost/tokens"
 MOST_CALLS = 512
 """Calls that the velocity window can hold."""
 FEWEST_CALLS = 3
 """Fewer calls than this have no speed."""
+DAY_S = 86_400.0
 
 
 @dataclass(slots=True)
@@ -25,6 +29,10 @@ class Spent:
 
     budget_usd: float | None = None
     usd: float = 0.0
+    tokens: int = 0
+    day: int = -1
+    """Days since 1970 (UTC) of ``day_usd``, over all runs."""
+    day_usd: float = 0.0
     recent: deque[tuple[int, float, float]] = field(default_factory=deque)
     """(seq, Unix time, dollars) of the calls within the velocity window."""
     recent_usd: float = 0.0
@@ -33,12 +41,12 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Budget and velocity. Amortised O(1) per event; a call of unknown cost is not guessed."""
+    """Budget, forecast, speed, day and tokens. Amortised O(1) per event; a call of unknown cost is not guessed."""
 
     thresholds: Cost
     name: ClassVar[str] = "spend"
     channel: ClassVar[Channel] = Channel.COST
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset({"run_started", "model_called"})
 
     def start(self) -> Spent:
@@ -49,40 +57,113 @@ class Spend:
         """The account after ``event``."""
         body = event.body
         if isinstance(body, RunStarted):
-            levels = state.levels
-            over = levels.over(BUDGET, Channel.COST, seq=event.seq) + levels.over(VELOCITY, Channel.COST, seq=event.seq)
-            return Spent(budget_usd=body.budget_usd, levels=levels), over
-        if not isinstance(body, ModelCalled) or body.cost_usd is None:
+            over = NONE
+            for rule in (BUDGET, FORECAST, TOKENS):
+                over += state.levels.over(rule, Channel.COST, seq=event.seq)
+            state.budget_usd, state.usd, state.tokens = body.budget_usd, 0.0, 0
+            return state, over
+        if not isinstance(body, ModelCalled):
             return state, NONE
+        found = NONE if body.usage is None else self._tokens(state, event, body.usage)
+        if body.cost_usd is None:
+            return state, found
         state.usd += body.cost_usd
-        found = self._budget(state, event)
+        found += self._budget(state, event)
         if event.at is not None:
-            found += self._velocity(state, event, event.at, body.cost_usd)
+            found += self._timed(state, event, event.at, body.cost_usd)
         return state, found
+
+    def risk(self, state: Spent) -> float:
+        """Half the share of the budget that is gone."""
+        return min(0.5, 0.5 * state.usd / state.budget_usd) if state.budget_usd else 0.0
+
+    def _tokens(self, state: Spent, event: Event, usage: Usage) -> tuple[Finding, ...]:
+        limits = self.thresholds
+        state.tokens += tokens_of(usage)
+        severity = level(state.tokens, limits.run_tokens_warn, limits.run_tokens_crit)
+        if severity is Severity.OK:
+            return NONE
+        text = f"{state.tokens / 1e6:.1f} million tokens in this run"
+        risk = graded(state.tokens, limits.run_tokens_warn, limits.run_tokens_crit)
+        return state.levels.raised(TOKENS, Channel.COST, severity, risk, text, (event.seq,))
 
     def _budget(self, state: Spent, event: Event) -> tuple[Finding, ...]:
         if not state.budget_usd:
             return NONE
         share = state.usd / state.budget_usd
-        if share < self.thresholds.budget_warn:
+        severity = level(share, self.thresholds.budget_warn, self.thresholds.budget_crit)
+        if severity is Severity.OK:
             return NONE
-        severity = Severity.CRIT if share >= self.thresholds.budget_crit else Severity.WARN
         text = f"{share:.0%} of the budget is spent: ${state.usd:.2f} of ${state.budget_usd:.2f}"
         return state.levels.raised(BUDGET, Channel.COST, severity, min(1.0, share), text, (event.seq,))
 
-    def _velocity(self, state: Spent, event: Event, at: float, usd: float) -> tuple[Finding, ...]:
-        limits = self.thresholds
+    def _timed(self, state: Spent, event: Event, at: float, usd: float) -> tuple[Finding, ...]:
+        limits, window_s = self.thresholds, self.thresholds.velocity_window_s
         state.recent.append((event.seq, at, usd))
         state.recent_usd += usd
-        while state.recent and (state.recent[0][1] <= at - limits.velocity_window_s or len(state.recent) > MOST_CALLS):
+        while state.recent and (state.recent[0][1] <= at - window_s or len(state.recent) > MOST_CALLS):
             state.recent_usd -= state.recent.popleft()[2]
-        rate = state.recent_usd / limits.velocity_window_s * 3_600
-        if rate < limits.velocity_warn_usd_per_h or len(state.recent) < FEWEST_CALLS:
+        if not state.recent:
+            state.recent_usd = 0.0  # what rounding left
+        per_s = state.recent_usd / window_s
+        found = self._day(state, event, at, usd)
+        if len(state.recent) < FEWEST_CALLS:
+            return found
+        return found + self._velocity(state, event, per_s * 3_600, limits) + self._forecast(state, event, at, per_s)
+
+    def _velocity(self, state: Spent, event: Event, rate: float, limits: Cost) -> tuple[Finding, ...]:
+        severity = level(rate, limits.velocity_warn_usd_per_h, limits.velocity_crit_usd_per_h)
+        if severity is Severity.OK:
             calm = rate < 0.8 * limits.velocity_warn_usd_per_h
             return state.levels.over(VELOCITY, Channel.COST, seq=event.seq) if calm else NONE
-        severity = Severity.CRIT if rate >= limits.velocity_crit_usd_per_h else Severity.WARN
         minutes = limits.velocity_window_s / 60
         text = f"spending ${rate:.2f} an hour: ${state.recent_usd:.2f} in the last {minutes:.0f} minutes"
-        seqs = tuple(seq for seq, _, _ in state.recent)[-8:]
-        risk = min(1.0, 0.5 * rate / limits.velocity_warn_usd_per_h)
-        return state.levels.raised(VELOCITY, Channel.COST, severity, risk, text, seqs)
+        risk = graded(rate, limits.velocity_warn_usd_per_h, limits.velocity_crit_usd_per_h)
+        return state.levels.raised(VELOCITY, Channel.COST, severity, risk, text, self._latest(state))
+
+    def _forecast(self, state: Spent, event: Event, at: float, per_s: float) -> tuple[Finding, ...]:
+        limits = self.thresholds
+        if not state.budget_usd or per_s <= 0 or state.usd >= state.budget_usd:
+            return NONE
+        left_s = (state.budget_usd - state.usd) / per_s
+        if left_s > limits.forecast_warn_s or state.usd < limits.forecast_from * state.budget_usd:
+            calm = left_s > 2 * limits.forecast_warn_s
+            return state.levels.over(FORECAST, Channel.COST, seq=event.seq) if calm else NONE
+        text = (
+            f"at this rate the budget ends at {clock(at + left_s)} UTC, in {left_s / 60:.0f} minutes: "
+            f"${state.usd:.2f} of ${state.budget_usd:.2f}, ${per_s * 3_600:.2f} an hour"
+        )
+        return state.levels.raised(FORECAST, Channel.COST, Severity.WARN, 0.6, text, self._latest(state))
+
+    def _day(self, state: Spent, event: Event, at: float, usd: float) -> tuple[Finding, ...]:
+        limits, found = self.thresholds, NONE
+        if (day := int(at // DAY_S)) != state.day:
+            state.day, state.day_usd = day, 0.0
+            found = state.levels.over(DAY, Channel.COST, seq=event.seq)
+        state.day_usd += usd
+        severity = level(state.day_usd, limits.day_warn_usd, limits.day_crit_usd)
+        if severity is Severity.OK:
+            return found
+        text = f"${state.day_usd:.2f} spent since midnight UTC"
+        risk = graded(state.day_usd, limits.day_warn_usd, limits.day_crit_usd)
+        return found + state.levels.raised(DAY, Channel.COST, severity, risk, text, (event.seq,))
+
+    def _latest(self, state: Spent) -> tuple[int, ...]:
+        return tuple(seq for seq, _, _ in state.recent)[-8:]
+
+
+def tokens_of(usage: Usage) -> int:
+    """All tokens of one call, cached ones included."""
+    return (
+        usage.input_tokens
+        + usage.output_tokens
+        + usage.cache_read_tokens
+        + usage.cache_write_tokens
+        + usage.cache_write_1h_tokens
+    )
+
+
+def clock(at: float) -> str:
+    """The time of day of a Unix time, as HH:MM UTC."""
+    minutes = int(at % DAY_S) // 60
+    return f"{minutes // 60:02}:{minutes % 60:02}"

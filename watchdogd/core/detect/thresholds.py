@@ -129,6 +129,27 @@ class Recall:
     """Calls from its own beginning, in order and with the same answers, that raise WARN. Measured."""
     restart_crit: int = 6
     """The same for CRIT."""
+    asked_again_warn: int = 2
+    """Times a question for a fact is asked again after its answer that raise WARN: once can be to make sure."""
+    asked_again_crit: int = 4
+    """The same for CRIT."""
+    against_user_risk: float = 0.6
+    """Risk (0 to 1) of a call that the user's words forbade: words are read by shape, so it is a WARN."""
+    against_mission_risk: float = 0.85
+    """Risk of one that the mission's rules forbade."""
+    cleared_warn: float = 0.8
+    """Share of the context (0 to 1) that one edit cleared that raises WARN: providers clear half as a matter of
+    course."""
+    cleared_crit: float = 0.97
+    """The same for CRIT: next to nothing is left."""
+    cleared_least_tokens: int = 5_000
+    """Less than this is no loss (tokens)."""
+    probe_wrong_warn: float = 0.34
+    """Share of probe answers (0 to 1) that were wrong that raises WARN: more than one of three."""
+    probe_wrong_crit: float = 0.6
+    """The same for CRIT."""
+    probe_least_asked: int = 3
+    """Fewer questions than this prove nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +166,31 @@ class Cost:
     """Dollars per hour that raise WARN; about four busy hours of a large model."""
     velocity_crit_usd_per_h: float = 60
     """The same for CRIT."""
+    day_warn_usd: float = 50
+    """Dollars since midnight UTC, over all runs, that raise WARN."""
+    day_crit_usd: float = 200
+    """The same for CRIT."""
+    forecast_warn_s: float = 900
+    """The budget ends within so many seconds at the present rate: WARN, while there is time to answer."""
+    forecast_from: float = 0.25
+    """Share of the budget (0 to 1) that must be spent before a forecast is made: the start of a run is dear."""
+    run_tokens_warn: int = 30_000_000
+    """Tokens of one run, cached ones included, that raise WARN; a day of steady work with a full context."""
+    run_tokens_crit: int = 120_000_000
+    """The same for CRIT."""
+    cache_hits_before: int = 2
+    """Calls of the run that must have read from the cache before a miss counts: else it is not in use."""
+    cache_least_tokens: int = 8_000
+    """Shorter inputs are not worth caching (tokens)."""
+    cache_missed_warn: int = 3
+    """Calls in a row that paid in full that raise WARN; a cached token costs a tenth or less."""
+    cache_missed_crit: int = 10
+    """The same for CRIT."""
+    idle_least_calls: int = 4
+    """Calls in a row that brought nothing new before money spent on them counts."""
+    idle_warn_usd: float = 1.0
+    """Dollars spent on them that raise WARN."""
+    idle_warn_tokens: int = 1_000_000
+    """Tokens spent on them that raise WARN."""
+    idle_crit_factor: float = 4.0
+    """CRIT at so many times the WARN amount."""
