@@ -12,8 +12,15 @@ def homes(env: Mapping[str, str]) -> frozenset[Path]:
     named = [Path(entry.pw_dir) for entry in pwd.getpwall() if entry.pw_uid == 0 or 1000 <= entry.pw_uid < 65000]
     if env.get("HOME"):
         named.append(Path(env["HOME"]))
-    real = {path.resolve() for path in named if path.is_absolute() and path.is_dir()}
+    real = {path.resolve() for path in named if path.is_absolute() and _may_be_directory(path)}
     return frozenset(real | {Path("/home"), Path("/root")})
+
+
+def _may_be_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return True  # under ProtectHome= nobody may look; it is a home all the same
 
 
 def faults(workspace: Path, state_dir: Path, *, homes: frozenset[Path], loaded: tuple[Path, ...]) -> Iterator[str]:
@@ -26,8 +33,12 @@ def faults(workspace: Path, state_dir: Path, *, homes: frozenset[Path], loaded: 
         loaded: files of the configuration: nothing is ever loaded from a workspace.
     """
     real, state = workspace.resolve(), state_dir.resolve()
-    if workspace.exists() and not workspace.is_dir():
-        yield f"{workspace} is no directory"
+    try:
+        if workspace.exists() and not workspace.is_dir():
+            yield f"{workspace} is no directory"
+            return
+    except PermissionError:
+        yield f"{workspace} cannot be reached by this account"
         return
     if real == Path("/"):
         yield "the root of the file system cannot be a workspace"
