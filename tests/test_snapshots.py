@@ -43,7 +43,7 @@ def restored(store, root, id_="c1", quarantine_id="q1"):
 def settle(*paths):
     """Waits until the files' ctime tick is over for the engine, so that it believes what it read."""
     newest = max(path.lstat().st_ctime_ns for path in paths)
-    while time.time_ns() < newest + scan._TICK_NS * 2:
+    while time.time_ns() < newest + scan.TICK_NS * 2:
         threading.Event().wait(0.01)
 
 

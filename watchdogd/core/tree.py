@@ -97,16 +97,16 @@ def changes(was: Entry, now: Entry, load: Loader, path: str = "") -> Iterator[Ch
 
 
 def _change(path: str, was: Entry | None, now: Entry | None, load: Loader) -> Iterator[Change]:
-    if was is None or now is None:
-        there = was or now
-        if there is not None:
-            yield Change(path, "added" if was is None else "removed", was, now)
-            if there.kind is Kind.DIR:
-                for name, inner in sorted(load(there.ref).items()):
-                    before, after = (None, inner) if was is None else (inner, None)
-                    yield from _change(f"{path}/{name}", before, after, load)
+    if was is None:
+        yield Change(path, "added", was, now)
+        yield from _within(path, None, now, load)
+    elif now is None:
+        yield Change(path, "removed", was, now)
+        yield from _within(path, was, None, load)
     elif was.kind is not now.kind:
         yield Change(path, "kind", was, now)
+        yield from _within(path, was, None, load)
+        yield from _within(path, None, now, load)
     elif was.kind is Kind.DIR:
         yield from changes(was, now, load, path)
     elif was.ref != now.ref:
@@ -116,6 +116,14 @@ def _change(path: str, was: Entry | None, now: Entry | None, load: Loader) -> It
             yield Change(path, "mode", was, now)
         elif (was.uid, was.gid) != (now.uid, now.gid):
             yield Change(path, "owner", was, now)
+
+
+def _within(path: str, was: Entry | None, now: Entry | None, load: Loader) -> Iterator[Change]:
+    """Everything in a directory that came or went."""
+    there = was or now
+    if there is not None and there.kind is Kind.DIR:
+        for name, inner in sorted(load(there.ref).items()):
+            yield from _change(f"{path}/{name}", inner if was else None, inner if now else None, load)
 
 
 # --- undoing ----------------------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ class Scanned:
     why: str
     """Why it is incomplete, or empty."""
     changing: tuple[str, ...] = ()
+    files_read: int = 0
 
 
 class HashOnly:
@@ -171,32 +172,55 @@ class Archive:
             known = known.copy()
         else:
             self._known[key] = known
+        found = self.walked(fd, known, exclude, sink, until=until, hidden=hidden, mounts=mounts_below(fd))
+        self._unsaved[key] = self._unsaved.get(key, 0) + found.files_read
+        if (
+            found.entry is not None
+            and isinstance(sink, PackWriter)
+            and self._unsaved[key] > max(_SAVE_AFTER, totals(known)[0] // 10)
+        ):
+            # The pack is not there yet: when it never comes, what is saved here is found not to fit and dropped.
+            memory.save(self._memory(key), known)
+            self._unsaved[key] = 0
+        return found
+
+    def walked(
+        self,
+        fd: int,
+        known: Known,
+        exclude: tuple[str, ...],
+        sink: Sink,
+        *,
+        until: float | None = None,
+        hidden: str = "",
+        mounts: frozenset[str] = frozenset(),
+    ) -> Scanned:
+        """Walks the directory that is open as ``fd`` into ``sink`` and brings ``known`` up to date.
+
+        Raises:
+            OSError: the directory itself cannot be read, or the sink's disk refuses.
+        """
         walk = Walk(
             sink,
             limits=Limits(file_bytes=self._quota.file_bytes, entries=self._quota.entries),
             in_time=lambda: until is None or self._clock.boot() < until,
             wall_ns=int(self._clock.wall() * 1e9),
             exclude=exclude,
-            mounts=mounts_below(fd),
+            mounts=mounts,
             ours=frozenset({identity(self.directory), identity(self.state)}),
             hidden=hidden,
         )
         try:
             entry = walk.root(fd, known)
         except OutOfTime:
-            return Scanned(None, known, "the deadline passed before everything was read")
+            return Scanned(None, known, "the deadline passed before everything was read", (), walk.files_read)
         except TooMany:
-            return Scanned(None, known, f"there are more than {self._quota.entries:,} files and directories")
-        finally:
-            self._unsaved[key] = self._unsaved.get(key, 0) + walk.files_read
-        if isinstance(sink, PackWriter) and self._unsaved[key] > max(_SAVE_AFTER, totals(known)[0] // 10):
-            # The pack is not there yet: when it never comes, what is saved here is found not to fit and dropped.
-            memory.save(self._memory(key), known)
-            self._unsaved[key] = 0
+            why = f"there are more than {self._quota.entries:,} files and directories"
+            return Scanned(None, known, why, (), walk.files_read)
         changing = sorted(walk.changing | {path for path, why in missed_in(known) if why == Missed.CHANGING})
         named = ", ".join(shown(path) or "." for path in changing[:_NAMED])
         why = f"{len(changing)} paths changed while they were read: {named}" if changing else ""
-        return Scanned(entry, known, why, tuple(changing))
+        return Scanned(entry, known, why, tuple(changing), walk.files_read)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

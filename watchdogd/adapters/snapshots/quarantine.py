@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from watchdogd.adapters.snapshots.descent import change_mode, held, make_path, opened_directory, remove, status
+from watchdogd.adapters.snapshots.copying import copy
+from watchdogd.adapters.snapshots.descent import change_mode, held, make_path, remove, status
 from watchdogd.adapters.snapshots.manifests import checked_id, entry_of, entry_row, write_file
-from watchdogd.adapters.snapshots.packs import CHUNK_BYTES, sync_directory, write_all
+from watchdogd.adapters.snapshots.packs import sync_directory, write_all
 from watchdogd.core.errors import SnapshotError
 from watchdogd.core.tree import Entry
 
@@ -176,7 +177,7 @@ class Moves:
                 except OSError as error:
                     if not _other_disk(error):
                         raise
-                    _copy(name, dir_fd, own, place)
+                    copy(name, dir_fd, own, place)
                     os.fsync(place)
                     remove(name, dir_fd)
         finally:
@@ -208,64 +209,3 @@ def _movable(name: str, dir_fd: int, place: int, own: str) -> Iterator[None]:
     yield
     with held(own, place) as (fd, _):
         change_mode(fd, mode)
-
-
-def _copy(name: str, dir_fd: int, own: str, place: int) -> None:
-    """Copies whatever ``name`` is to another disk.
-
-    Raises:
-        OSError: something cannot be read, made or written.
-    """
-    found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-    mode = stat.S_IMODE(found.st_mode)
-    remove(own, place)  # half a copy from a time when this was cut off
-    if stat.S_ISLNK(found.st_mode):
-        os.symlink(os.readlink(name, dir_fd=dir_fd), own, dir_fd=place)
-    elif stat.S_ISREG(found.st_mode):
-        _copy_file(name, dir_fd, own, place, found.st_size)
-    elif stat.S_ISDIR(found.st_mode):
-        _copy_directory(name, dir_fd, own, place)
-    else:
-        os.mknod(own, found.st_mode, found.st_rdev, dir_fd=place)
-    if os.geteuid() == 0:
-        os.chown(own, found.st_uid, found.st_gid, dir_fd=place, follow_symlinks=False)
-    if not stat.S_ISLNK(found.st_mode):
-        with held(own, place) as (fd, _):
-            change_mode(fd, mode)
-
-
-def _copy_directory(name: str, dir_fd: int, own: str, place: int) -> None:
-    os.mkdir(own, 0o700, dir_fd=place)
-    inner, outer = opened_directory(name, dir_fd), opened_directory(own, place)
-    try:
-        for each in os.listdir(inner):  # noqa: PTH208 - as above
-            _copy(each, inner, each, outer)
-        os.fsync(outer)
-    finally:
-        os.close(inner)
-        os.close(outer)
-
-
-def _copy_file(name: str, dir_fd: int, own: str, place: int, size: int) -> None:
-    source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
-    try:
-        made = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=place)
-        try:
-            at = 0
-            while at < size:
-                try:
-                    at = os.lseek(source, at, os.SEEK_DATA)
-                except OSError:
-                    break
-                data = os.pread(source, CHUNK_BYTES, at)
-                if not data:
-                    break
-                os.lseek(made, at, os.SEEK_SET)
-                write_all(made, data)
-                at += len(data)
-            os.ftruncate(made, size)
-            os.fsync(made)
-        finally:
-            os.close(made)
-    finally:
-        os.close(source)

@@ -24,7 +24,7 @@ from watchdogd.core.tree import HARD_LINK, Entry, Kind, Missed
 
 DEPTH = 200
 """Directories within each other; each costs an open descriptor (1,024 are usual) and a frame."""
-_TICK_NS = 100_000_000
+TICK_NS = 100_000_000
 """ctime ticks with the kernel's timer (4 to 10 ms on local file systems); ten times that is taken as safe."""
 _TRIES = 3
 """Readings of a file or directory that changes meanwhile before it is called changing."""
@@ -107,7 +107,7 @@ class Walk:
     ) -> None:
         """``wall_ns`` is the time when the walk begins, ``hidden`` a name in the root that is passed over."""
         self._sink, self._limits, self._in_time = sink, limits, in_time
-        self._safe_before = wall_ns - _TICK_NS
+        self._safe_before = wall_ns - TICK_NS
         self._excluded = regex("|".join(map(_pattern, exclude))).fullmatch if exclude else None
         self._mounts, self._ours, self._hidden = mounts, ours, hidden
         self._device = -1
@@ -174,7 +174,7 @@ class Walk:
                     entry = self._child(fd, below, name, found, known, depth)
                 else:
                     known.children.pop(name, None)
-                    entry = self._read(fd, below, name, found)
+                    entry = self.described(fd, below, name, found)
                     if found.st_ctime_ns < safe_before and entry.ref not in _LOOK_AGAIN:
                         signatures[name] = signature
                     else:
@@ -233,7 +233,8 @@ class Walk:
             return Missed.OURS
         return Missed.TOO_DEEP if depth >= DEPTH else None
 
-    def _read(self, fd: int, path: str, name: str, found: os.stat_result) -> Entry:
+    def described(self, fd: int, path: str, name: str, found: os.stat_result) -> Entry:
+        """What ``name`` in directory ``fd`` is, its content put into the sink; anything but a directory."""
         if path in self._mounts:
             return _other(name, found, Missed.MOUNT)
         if stat.S_ISREG(found.st_mode):

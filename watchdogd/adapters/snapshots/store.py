@@ -13,6 +13,7 @@ from watchdogd.adapters.snapshots.collection import Collected
 from watchdogd.adapters.snapshots.journal import Journal, Phase
 from watchdogd.adapters.snapshots.manifests import checked_id
 from watchdogd.adapters.snapshots.packs import ref_of
+from watchdogd.adapters.snapshots.preview import Preview, discard_all
 from watchdogd.adapters.snapshots.quarantine import Quarantined, Quarantines
 from watchdogd.adapters.snapshots.restore import Restoration, Restored, RestoreUnfinished
 from watchdogd.adapters.snapshots.roots import opened
@@ -52,6 +53,7 @@ class SnapshotStore:
             SnapshotError: it cannot be used, or another process uses it.
         """
         self._archive.open()
+        discard_all(self._directory)
         return self
 
     def close(self) -> None:
@@ -190,6 +192,14 @@ class SnapshotStore:
             SnapshotError: there is no such checkpoint, or its manifest was damaged.
         """
         return self._archive.verify(id)
+
+    def preview(self, root: str, *, id: str, exclude: Sequence[str] = (), most_bytes: int = 4 * 1024**3) -> Preview:
+        """A throw-away copy of ``root`` to be: enter it, run something in its ``path``, read its ``changes``.
+
+        ``exclude`` is what checkpoints of this root exclude; it is copied and not compared. A workspace with more than
+        ``most_bytes`` is not copied.
+        """
+        return Preview(self._archive, root, id_=id, exclude=tuple(exclude), clock=self._clock, most_bytes=most_bytes)
 
     # --- restoring ----------------------------------------------------------------------------------------------------
 
