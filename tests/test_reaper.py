@@ -20,7 +20,7 @@ def until_dead(pid: int) -> None:
 
 
 def test_a_child_nobody_waits_for_is_gone_after_a_few_looks():
-    pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", "pass"])
+    pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", "pass"])  # noqa: S606 - nobody is to wait
     until_dead(pid)
     reaper = Reaper()
     for _ in range(PATIENCE):

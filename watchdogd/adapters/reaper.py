@@ -1,4 +1,4 @@
-"""Reaping what nobody waits for: the supervisor adopts orphans, and a dead one stays a zombie until it is waited for."""
+"""Reaping what nobody waits for: the supervisor adopts orphans, and a dead one stays a zombie until then."""
 
 from __future__ import annotations
 

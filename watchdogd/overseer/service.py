@@ -138,7 +138,7 @@ class Overseer:
             try:
                 self._record.check()  # O1, for people's requests too: they belong to the successor
                 async with self._bus.connect(persistent=True) as link:
-                    self._people = link
+                    self._people_link = link
                     self._people_link = link
                     async for arrived in link.received():
                         await self._queue.put(arrived)
@@ -243,8 +243,8 @@ class Overseer:
 
     def _arrived(self, changing: Transaction, arrived: Received) -> Beat | None:
         if "/control/request/" in arrived.topic:
-            if arrived.retained and self._people is not None:
-                self._people.clear_retained(arrived.topic)  # else it would come back with every connection
+            if arrived.retained and self._people_link is not None:
+                self._people_link.clear_retained(arrived.topic)  # else it would come back with every connection
             self._desk.take(changing, arrived)
             return None
         message = arrived.message
