@@ -13,7 +13,7 @@ from watchdogd.core.escalation import Escalation
 from watchdogd.core.events import Event, RunFinished, RunStarted
 from watchdogd.core.health import Finding, Health, after
 from watchdogd.core.lease.messages import Latch, Level, Order, Timing
-from watchdogd.core.lease.overseer import OverseerState, Pending
+from watchdogd.core.lease.overseer import OverseerState, Pending, Unproven
 from watchdogd.core.policy import Memory, Policy
 from watchdogd.ports import Clock, Record
 
@@ -164,6 +164,7 @@ def load(
         acked_n=desired.acked_n,
         last_n=desired.last_n,
         pending=pending,
+        unproven=tuple(Unproven(name=one.name, lrev=desired.lrev, at=now) for one in desired.latches),
         policy=policy.digest,
         mode=policy.mode,
         level=desired.level or policy.level,

@@ -51,7 +51,8 @@ class Desk:
     ) -> None:
         self.book, self._enforcer, self._record = book, enforcer, record
         self._clock, self._missions = clock, missions
-        self.waiting: list[Waiting] = []
+        self.waiting = [one for _, one in record.scan(Waiting, "waiting/")]
+        """Kept on disk: a ``held`` that was promised is reported also by the overseer that comes after."""
 
     def take(self, changing: Transaction, arrived: Received) -> None:
         """One arrival on ``control/request/{user}``: carried out, or recorded and ignored."""
@@ -152,7 +153,9 @@ class Desk:
         name = f"operator/{user}"
         reason = request.text or request.target or "no reason given"
         self._enforcer.latch(changing, name, user, reason, shadow_too=True)
-        self.waiting.append(Waiting(user=user, request=request.id, latch=name))
+        wait = Waiting(user=user, request=request.id, latch=name)
+        self.waiting.append(wait)
+        changing.put(f"waiting/{user}/{request.id}", wait)
         text = f"paused by {user}: {reason}. No further call will start; held follows once that is proven."
         return Response(request=request.id, command="pause", status="ok", stage="latched", text=text)
 
@@ -162,6 +165,7 @@ class Desk:
             changing.append({"kind": "held", "at": self._clock.wall(), "body": {"latch": one.name, "how": how}})
             for wait in [wait for wait in self.waiting if wait.latch == one.name]:
                 self.waiting.remove(wait)
+                changing.drop(f"waiting/{wait.user}/{wait.request}")
                 running = self.book.proto.acked is not None and self.book.proto.acked.running
                 still = " A call that had started before is still running." if running else ""
                 self._respond(
