@@ -6,6 +6,7 @@ import ctypes
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import pytest
 import watchdogd
 from watchdogd.adapters import launch as launch_module
 from watchdogd.adapters import sandbox as sandbox_module
+from watchdogd.adapters.box import Box
 from watchdogd.adapters.bubblewrap import Interpreter, checked_workspace, view
 from watchdogd.adapters.callgroup import CallGroup
 from watchdogd.adapters.capture import Capture
@@ -893,6 +895,14 @@ asyncio.run(BubblewrapSandbox(clock).run(
     async with asyncio.timeout(120):
         while processes_with(f"{workspace}/canary"):
             await asyncio.sleep(0.01)
+    assert not (workspace / "canary").exists()
+
+
+@contained
+async def test_a_gate_that_loses_its_line_does_not_open(workspace, monkeypatch):
+    monkeypatch.setattr(Box, "go", lambda self: self._gate.shutdown(socket.SHUT_RDWR))
+    result = await run("touch canary", workspace)
+    assert result.exit_code != 0
     assert not (workspace / "canary").exists()
 
 
