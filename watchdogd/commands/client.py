@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,8 @@ PLACES = (Path("watchdogd.toml"), Path("/etc/watchdogd/watchdogd.toml"))
 """Where a configuration is looked for when none is named."""
 QUIET_S = 0.5
 """Retained messages have all come when none came for so long (seconds)."""
+LONGEST_S = 5.0
+"""What is retained is taken as complete after this (seconds)."""
 ANSWER_S = 15.0
 
 
@@ -94,15 +97,14 @@ class Client:
         seen = Seen()
         try:
             async with self.bus.connect() as link:
-                arrivals = link.received()
-                while True:
-                    try:
-                        async with asyncio.timeout(QUIET_S):
-                            arrived = await anext(arrivals)
-                    except TimeoutError:
-                        return seen
-                    seen.take(self.root, arrived)
-        except (BusDown, StopAsyncIteration) as why:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(QUIET_S) as quiet, asyncio.timeout(LONGEST_S):
+                        async for arrived in link.received():
+                            seen.take(self.root, arrived)
+                            if arrived.retained:  # live messages never end on a busy agent
+                                quiet.reschedule(asyncio.get_running_loop().time() + QUIET_S)
+                return seen
+        except BusDown as why:
             raise NoDaemon(f"no broker at {self.connection.host}:{self.connection.port}: {why}") from None
 
     async def follow(self, on: Callable[[Received], bool]) -> None:
