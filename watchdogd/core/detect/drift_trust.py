@@ -207,6 +207,8 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
         bool(acts) and not acts & SIDE_EFFECTS
     )
     effect = call.impact is not Impact.READ if call.impact is not None else not reads
+    if acts & Act.CREATE and acts & Act.SEND and _on_files(call, things):
+        acts &= ~Act.SEND
     local = not acts & ~_LOCAL_ACTS and not things & ~LOCAL_THINGS
     return Asked(
         acts=acts,
@@ -217,6 +219,15 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
         effect=effect,
         local=local,
         address=address,
+    )
+
+
+def _on_files(call: ToolIntended, things: int) -> bool:
+    """Whether "write" means a file here: by the tool's name, or by the names of its arguments."""
+    if things:
+        return not things & ~LOCAL_THINGS
+    return bool(
+        things_of([word for name in list(call.args)[:MOST_LEAVES] for word in name_words(str(name))]) & LOCAL_THINGS
     )
 
 

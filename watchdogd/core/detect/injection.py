@@ -218,7 +218,7 @@ def _unasked(call: Asked, trust: Trust, passage: Passage, value: float, thing: f
     """
     verb = nearness(call.acts, passage.said | passage.acts)
     unasked = 1.0 - trust.asks_for(call.acts, call.things)
-    fits = max(verb, 0.8 * thing)
+    fits = max(verb, (0.8 if passage.plain or passage.said else 0.5) * thing)
     untied = 0.6 if not call.tied and value >= 0.7 else 0.0
     return max(0.8 * unasked, untied) * value * fits
 

@@ -76,7 +76,7 @@ class OutOfBounds:
     def _changed(self, state: Bounds, names: tuple[str, ...], tool: str, verb: str, seq: int) -> tuple[Finding, ...]:
         found = NONE
         for name in names[:64]:
-            path = beneath(joined(state.workspace, name), state.workspace)
+            path = beneath(joined(state.workspace, name[:4_096]), state.workspace)
             if outside(path, state.workspace):
                 found += self._raised(state, OUTSIDE, path, f"{tool} {verb} {path[:120]}, outside", seq)
             for rule in state.protected:

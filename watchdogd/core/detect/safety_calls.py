@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from shlex import join, quote
 
-from watchdogd.core.detect.actions import acts_of, name_words
+from watchdogd.core.detect.actions import acts_of, name_words, things_of
 from watchdogd.core.detect.detector import NONE, Levels
-from watchdogd.core.detect.lexicon import SIDE_EFFECTS, Act
+from watchdogd.core.detect.lexicon import LOCAL_THINGS, SIDE_EFFECTS, Act
 from watchdogd.core.events import Impact, ToolIntended
 from watchdogd.core.health import Channel, Finding
 from watchdogd.core.shell import Assessment, assess
@@ -87,12 +87,31 @@ def assessed(command: str, workspace: str, protected: tuple[str, ...]) -> Assess
     return assess(command, workspace=workspace, protected=protected)
 
 
+def sends(call: ToolIntended) -> bool:
+    """Whether ``call`` carries something away from the machine, by its class or its tool's name."""
+    if call.impact in (Impact.NETWORK, Impact.EXTERNAL):
+        return True
+    acts = own_acts(call)
+    return bool(acts & (Act.SEND | Act.POST))
+
+
+def own_acts(call: ToolIntended) -> int:
+    """The classes of the tool's name; writing a file is no sending."""
+    names = name_words(call.tool)
+    acts = acts_of(names)
+    if acts & Act.CREATE and acts & Act.SEND:
+        keys = [word for name in list(call.args)[:MOST_PAIRS] for word in name_words(str(name))]
+        if things_of([*names, *keys]) & LOCAL_THINGS or not things_of(names):
+            acts &= ~Act.SEND
+    return acts
+
+
 def paths(call: ToolIntended) -> tuple[str, ...]:
     """The paths that ``call`` names as changed: what it declares, and path-like arguments of a call that changes."""
     found = list(call.writes)
     acts = acts_of(name_words(call.tool))
     changes = call.impact is not Impact.READ if call.impact is not None else bool(acts & SIDE_EFFECTS)
-    if changes and not commands(call) and not acts & (Act.SEND | Act.READ):
+    if changes and not commands(call) and not sends(call) and not acts & Act.READ:
         for name, value in pairs(call.args):
             words = set(name_words(name))
             if words & _PATH_WORDS and not words & _NO_TARGET_WORDS and isinstance(value, str) and "\n" not in value:

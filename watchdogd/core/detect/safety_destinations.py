@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import ClassVar
 
-from watchdogd.core.detect.actions import acts_of, name_words
+from watchdogd.core.detect.actions import name_words
 from watchdogd.core.detect.detector import NONE
 from watchdogd.core.detect.lexicon import Act
-from watchdogd.core.detect.safety_calls import Standing, assessed, commands, pairs
+from watchdogd.core.detect.safety_calls import Standing, assessed, commands, own_acts, pairs
 from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.events import Event, Impact, RunStarted, ToolIntended
 from watchdogd.core.health import Channel, Finding, Severity
@@ -79,15 +79,13 @@ class UnlistedHost:
             seen = assessed(command, state.workspace, ())
             for host in seen.hosts:
                 found[host] = found.get(host, False) or seen.impact in LEAVES
-        sends = body.impact in LEAVES or bool(
-            acts_of(name_words(body.tool)) & (Act.SEND | Act.POST | Act.PAY | Act.GRANT)
-        )
+        carries = body.impact in LEAVES or bool(own_acts(body) & (Act.SEND | Act.POST | Act.PAY | Act.GRANT))
         for name, value in pairs(body.args) if not texts else ():
             if isinstance(value, str) and set(name_words(name)) & _ADDRESS_WORDS:
                 low = value[:2_000].strip().lower()
                 match = _URL.match(low) or _HOST.match(low)
                 if match:
-                    found[match.group(match.lastindex or 0)] = sends
+                    found[match.group(match.lastindex or 0)] = carries
         return found
 
     def _raised(self, state: Reach, host: str, *, sends: bool, tool: str, seq: int) -> tuple[Finding, ...]:

@@ -11,13 +11,12 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import ClassVar
 
-from watchdogd.core.detect.actions import acts_of, name_words
 from watchdogd.core.detect.detector import NONE, Levels
 from watchdogd.core.detect.keys import answer_key, leaves, text_key
-from watchdogd.core.detect.lexicon import Act
-from watchdogd.core.detect.safety_calls import assessed, commands
+from watchdogd.core.detect.safety_calls import assessed, commands, sends
 from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.events import Event, Impact, MemoryWritten, RunStarted, ToolFinished, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding, Severity
@@ -30,6 +29,14 @@ MOST_TEXT = 1_200_000
 """Characters of one text that are looked at."""
 COSTLY_TEXT = 30_000
 """Characters up to which shapes without a telling mark are tried."""
+SHORTEST_WORD = 16
+"""Characters without white space that any secret of a known shape has."""
+AROUND = 300
+"""Characters before a needle, and twice as many after it, in which its shape is looked for."""
+MOST_SPOTS = 48
+"""Needles of one shape in one text that are looked at."""
+MOST_FOUND = 20
+"""Secrets of one text that are reported."""
 MOST_KNOWN = 256
 """Secrets and texts remembered by digest."""
 
@@ -186,24 +193,53 @@ class ExposedSecret:
 
 
 def secrets(text: str, shapes: tuple[Shape, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Shape and text of the secrets in ``text``, at most 20."""
+    """Shape and text of the secrets in ``text``, at most ``MOST_FOUND``."""
     text = text[:MOST_TEXT]
+    if (
+        "[redacted:" not in text
+        and "PRIVATE KEY" not in text
+        and max(map(len, text.split()), default=0) < SHORTEST_WORD
+    ):
+        return
     low = text.lower()
-    left = 20
+    left = MOST_FOUND
     for shape in (*BUILT_IN, *shapes):
-        if shape.needles:
-            if not any(needle in low for needle in shape.needles):
-                continue
-        elif len(text) > COSTLY_TEXT:
-            continue
-        for match in re.finditer(shape.pattern, text):
-            secret = next((group for group in match.groups() if group and len(group) >= 8), match.group(0))
-            if shape.name == "assigned secret" and not random_looking(secret):
-                continue
-            yield shape.name, secret
-            left -= 1
-            if not left:
-                return
+        for window in _windows(text, low, shape.needles):
+            for match in _compiled(shape.pattern).finditer(window):
+                secret = next((group for group in match.groups() if group and len(group) >= 8), match.group(0))
+                if shape.name == "assigned secret" and not random_looking(secret):
+                    continue
+                yield shape.name, secret
+                left -= 1
+                if not left:
+                    return
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _windows(text: str, low: str, needles: tuple[str, ...]) -> list[str]:
+    """The stretches of ``text`` around its needles; shapes may backtrack, in a stretch that costs little."""
+    if not needles:
+        return [text] if len(text) <= COSTLY_TEXT else []
+    spots: list[int] = []
+    for needle in needles:
+        at = low.find(needle)
+        while at >= 0 and len(spots) < MOST_SPOTS:
+            spots.append(at)
+            at = low.find(needle, at + AROUND)
+    if not spots:
+        return []
+    found: list[str] = []
+    end = -1
+    for spot in sorted(spots):
+        start = max(0, spot - AROUND, end)
+        if spot + AROUND > end:
+            end = spot + 2 * AROUND
+            found.append(text[start:end])
+    return found
 
 
 def random_looking(text: str) -> bool:
@@ -219,9 +255,7 @@ def random_looking(text: str) -> bool:
 
 
 def _leaves(body: ToolIntended) -> bool:
-    if body.impact in (Impact.NETWORK, Impact.EXTERNAL):
-        return True
-    if acts_of(name_words(body.tool)) & (Act.SEND | Act.POST):
+    if sends(body):
         return True
     away = (Impact.NETWORK, Impact.EXTERNAL)
     return any(
