@@ -22,6 +22,12 @@ MOST_TOKENS = 400
 """Tokens of a sample that are compared."""
 MOST_VARYING = 8
 """Token positions that may change before two answers count as different."""
+LONG_WORDS = 40
+"""In an answer of so many words one changing number is not what it is about."""
+SHORT_WORDS = 8
+"""An answer of at most so many words is about the number in it."""
+MOST_BY_CHANCE = 4
+"""Moves in one direction that are no longer chance (1 in 24 for a number drawn by lot)."""
 MOST_MOVED = 4
 """Tokens by which two answers of unequal length may differ, in one place."""
 
@@ -53,9 +59,14 @@ class Kind(IntEnum):
     """What the changing token of a position looks like."""
 
     STAMP = 0
-    NUMBER = 1
-    BOUNDED = 2
-    WORD = 3
+    DURATION = 1
+    """A fraction with a unit: a measurement, most often of time."""
+    NUMBER = 2
+    BOUNDED = 3
+    WORD = 4
+
+
+_NUMBERS = frozenset({Kind.DURATION, Kind.NUMBER})
 
 
 @dataclass(slots=True)
@@ -89,8 +100,8 @@ class Answers:
     change: Change = Change.NEW
     at: float | None = None
     """When the last answer came (Unix time)."""
-    numbers_only: bool = False
-    """The last answer counts as different, but only for numbers in it: something was done in between."""
+    length: int = 0
+    """Words of the last answer that was compared."""
     varying: dict[int, Varying] = field(default_factory=dict)
 
 
@@ -121,10 +132,9 @@ def next_answer(seen: Answers, text: Text, whole: int, *, quiet: bool) -> Change
     ``whole`` is its key. ``quiet`` says that nothing new was done since the last answer; only then can a changed small
     number be a stamp.
     """
-    seen.numbers_only = False
     if whole == seen.whole:
         seen.same += 1
-        seen.change = _verdict(seen.varying) if seen.varying else Change.EQUAL
+        seen.change = _verdict(seen) if seen.varying else Change.EQUAL
         return seen.change
     sample, chunks = sample_of(text)
     change = _compared(seen, sample, chunks, quiet=quiet)
@@ -154,10 +164,10 @@ def _compared(seen: Answers, sample: str, chunks: tuple[int, ...], *, quiet: boo
     for place, (before, now) in pairs.items():
         if not _taken(seen, place, before, now, [token for at, token in _after(new, place) if at not in pairs]):
             return Change.DIFFERENT
-    if not quiet and any(one.kind is Kind.NUMBER for one in seen.varying.values()):
-        seen.numbers_only = True
+    if not quiet and any(one.kind in _NUMBERS for one in seen.varying.values()):
         return Change.DIFFERENT
-    return _verdict(seen.varying)
+    seen.length = len(new)
+    return _verdict(seen)
 
 
 def _nearly(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -222,9 +232,10 @@ def _kind(before: str, now: str) -> tuple[Kind, float, float]:
         return Kind.STAMP, float(one), float(other)
     if _CLOCK.fullmatch(one) and _CLOCK.fullmatch(other):
         return Kind.STAMP, _digits(one), _digits(other)
-    for shape in (_DECIMAL, _INTEGER):
-        if (a := shape.fullmatch(one)) and (b := shape.fullmatch(other)):
-            return Kind.NUMBER, float(a[1]), float(b[1])
+    if (a := _DECIMAL.fullmatch(one)) and (b := _DECIMAL.fullmatch(other)):
+        return (Kind.DURATION if a[2][:1].isalpha() else Kind.NUMBER), float(a[1]), float(b[1])
+    if (a := _INTEGER.fullmatch(one)) and (b := _INTEGER.fullmatch(other)):
+        return Kind.NUMBER, float(a[1]), float(b[1])
     if (a := _DIGITS.search(one)) and (b := _DIGITS.search(other)):
         return _numbered(one, other, a, b)
     return (Kind.STAMP if _drawn(one, other) else Kind.WORD), 0.0, 0.0
@@ -268,24 +279,28 @@ def _near_bound(bounds: list[str], value: float) -> bool:
     return False
 
 
-def _verdict(varying: dict[int, Varying]) -> Change:
+def _verdict(seen: Answers) -> Change:
     verdict = Change.STAMP
-    for one in varying.values():
-        verdict = max(verdict, _going(one))
+    for one in seen.varying.values():
+        verdict = max(verdict, _going(one, seen.length))
     return verdict
 
 
-def _going(one: Varying) -> Change:
-    """Whether the position goes somewhere."""
+def _going(one: Varying, length: int) -> Change:
+    """Whether the position goes somewhere; ``length`` is that of the whole answer (words)."""
     moved = one.ups + one.downs
     if one.kind is Kind.STAMP:
         return Change.PROGRESS if one.downs >= 2 and one.ups == 0 else Change.STAMP
     if one.kind is Kind.BOUNDED or one.bounded:
         return Change.PROGRESS if not (one.ups and one.downs >= 2) else Change.STAMP
+    if one.kind is Kind.DURATION and moved < MOST_BY_CHANCE:
+        return Change.STAMP
     if one.ups and one.downs:
         return Change.STAMP
     if one.ups and one.first >= 1_000 and one.last <= one.first * (1 + 0.05 * one.ups):
-        return Change.STAMP
-    if one.steps == moved and moved >= 3:
-        return Change.STAMP
-    return Change.UNDECIDED if moved < 4 else Change.PROGRESS
+        return Change.STAMP  # an id or a clock: it grows, but hardly
+    if one.ups and length >= LONG_WORDS:
+        return Change.STAMP  # one number in a long text that stays as it is
+    if one.steps == moved and moved >= (2 if length > SHORT_WORDS else 8):
+        return Change.STAMP  # it counts the calls
+    return Change.UNDECIDED if moved < MOST_BY_CHANCE else Change.PROGRESS

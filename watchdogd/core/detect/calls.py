@@ -93,7 +93,7 @@ class CallState:
     answers: OrderedDict[int, Answers] = field(default_factory=OrderedDict)
     number: int = 0
     newest: int = 0
-    """Number of the last call that was new, or answered something new."""
+    """Number of the last call that had not been made before."""
     turn: int = 0
     habits: OrderedDict[str, Habit] = field(default_factory=OrderedDict)
     pace_s: float = 0.0
@@ -171,8 +171,6 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
             waits = _waits(state, intent, seen, done.result)
         else:
             moved = not quiet
-            if not seen.numbers_only:
-                state.newest = state.number
         seen.number, seen.at = state.number, event.at
     state.last_at = event.at
     took_s = done.duration_s
