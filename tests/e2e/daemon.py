@@ -232,7 +232,7 @@ class Daemon:
 
     def left(self) -> list[psutil.Process]:
         """Every process on this machine that came from this daemon and is still there."""
-        mark = str(self.root)
+        mark = f"{self.root}/"
         found = []
         for one in psutil.process_iter():
             with suppress(psutil.Error, OSError):
@@ -240,9 +240,9 @@ class Daemon:
                     continue
                 environ = one.environ().get("TMPDIR", "")
                 if (
-                    environ == f"{mark}/tmp"
+                    environ == f"{mark}tmp"
                     or any(mark in part for part in one.cmdline())
-                    or one.cwd().startswith(mark)
+                    or f"{one.cwd()}/".startswith(mark)
                 ):
                     found.append(one)
         return found

@@ -146,15 +146,15 @@ class Viewer:
             if time.monotonic() > until:
                 raise Late(f"the broker did not take a message on {topic}")
 
-    def say(self, command: str, target: str = "", text: str = "", **more: object) -> str:
+    def say(self, command: str, target: str = "", text: str = "", *, name: str = "", **more: object) -> str:
         """Sends a request as JSON; returns its id."""
         self._sent += 1
-        name = f"{self.user}-{id(self) % 100_000}-{self._sent}"
+        name = name or f"{self.user}-{id(self) % 100_000}-{self._sent}"
         data = {"command": command, "id": name, "target": target, "text": text, **more}
         self.publish(f"control/request/{self.user}", json.dumps(data))
         return name
 
-    def answer(self, request: str, stage: str = "", *, since: int = 0) -> Response:
+    def answer(self, request: str, stage: str = "", *, since: int = 0, deadline_s: float = WAIT_S) -> Response:
         """The response to request ``request``, at ``stage`` where one is named."""
 
         def found(one: Seen) -> Response | None:
@@ -163,12 +163,22 @@ class Viewer:
                 return payload
             return None
 
-        return self.wait(f"the answer to {request} {stage}", found, since=since)
+        return self.wait(f"the answer to {request} {stage}", found, since=since, deadline_s=deadline_s)
 
     def ask(self, command: str, target: str = "", text: str = "") -> Response:
-        """Sends a request and waits for its first answer."""
-        since = self.mark
-        return self.answer(self.say(command, target, text), since=since)
+        """Sends a request and waits for its first answer; asks again under the same id, which is carried out once.
+
+        The broker keeps requests for an overseer that was there before, not for one that never was.
+        """
+        since, name = self.mark, ""
+        until = time.monotonic() + WAIT_S
+        while True:
+            name = self.say(command, target, text, name=name)
+            try:
+                return self.answer(name, since=since, deadline_s=5)
+            except Late:
+                if time.monotonic() > until:
+                    raise
 
     def close(self) -> None:
         self._client.disconnect()
