@@ -8,34 +8,26 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar
 
 from watchdogd.adapters.box import BASH, Box, limits
 from watchdogd.adapters.bubblewrap import Interpreter, checked_workspace, environment, view
 from watchdogd.adapters.callgroup import CallGroup
 from watchdogd.adapters.capture import Capture
+from watchdogd.adapters.ending import GONE_S, Once, failed, held, not_run, rest_of_output, result_of, within
 from watchdogd.adapters.launch import Launch, Orders, Status
 from watchdogd.adapters.proctree import MARKER, ProcessTree
 from watchdogd.adapters.protection import Protection
 from watchdogd.core.errors import SandboxError
 from watchdogd.ports import Clock, CommandResult, Sandbox, SandboxProfile
 
-T = TypeVar("T")
-
 _SETUP_S = 60.0
 """bwrap sets a sandbox up in some 5 ms; a machine that needs this long is not going to."""
 
 _PROBE_S = 120.0
 """How long the start-up probe may take; it takes some 30 ms."""
-
-_GONE_S = 20.0
-"""How long a killed tree may take to be gone; only a process in uninterruptible sleep does."""
-
-_OUTPUT_S = 5.0
-"""How long the output pipe may stay open after the last process of the tree; it should be no time at all."""
 
 
 class BubblewrapSandbox:
@@ -88,15 +80,13 @@ class BubblewrapSandbox:
         Raises:
             SandboxError: the profile cannot be contained; nothing ran.
         """
-        once = _Once(launched)
+        once = Once(launched)
         try:
             return await self._contained(command, profile, until_boot_s, once)
         finally:
             once()
 
-    async def _contained(
-        self, command: str, profile: SandboxProfile, until_boot_s: float, once: _Once
-    ) -> CommandResult:
+    async def _contained(self, command: str, profile: SandboxProfile, until_boot_s: float, once: Once) -> CommandResult:
         # Nothing is awaited from here to the spawn: what the caller looked at last still holds.
         began = self._clock.boot()
         seen = view(profile, options=self._options(), interpreter=self._interpreter, hidden=self._hidden)
@@ -105,36 +95,36 @@ class BubblewrapSandbox:
             box = Box(self._program, command, profile, seen, group, until_boot_s, self._clock)
         except OSError as why:
             group.remove()
-            return _failed(f"cannot start: {why}", self._clock.boot() - began)
+            return failed(f"cannot start: {why}", self._clock.boot() - began)
 
         async def gone() -> None:
             await box.gone()
             await _removed(group)
 
-        async with _held(gone, box.close):
+        async with held(gone, box.close):
             result = await self._lived(box, profile, until_boot_s, began, once)
         return _with_created(result, profile, seen.missing)
 
     async def _lived(
-        self, box: Box, profile: SandboxProfile, until_boot_s: float, began: float, once: _Once
+        self, box: Box, profile: SandboxProfile, until_boot_s: float, began: float, once: Once
     ) -> CommandResult:
         status = await box.launch.status()
         if status != Status():
-            return _not_run(status, self._clock.boot() - began)
-        if not await _within(box.ready(), _SETUP_S):
+            return not_run(status, self._clock.boot() - began)
+        if not await within(box.ready(), _SETUP_S):
             await box.gone()
-            await _output(box.launch)
-            return _failed(f"no sandbox: {box.launch.capture.text().strip()}", self._clock.boot() - began)
+            await rest_of_output(box.launch)
+            return failed(f"no sandbox: {box.launch.capture.text().strip()}", self._clock.boot() - began)
         if (late_s := self._clock.boot() - until_boot_s) >= 0:
-            return _not_run(Status(aborted_late_s=late_s), self._clock.boot() - began)
+            return not_run(Status(aborted_late_s=late_s), self._clock.boot() - began)
         box.go()
         once()
-        code = await _within(box.launch.ended(), profile.time_s)
+        code = await within(box.launch.ended(), profile.time_s)
         await box.gone()
-        await _output(box.launch)
+        await rest_of_output(box.launch)
         if code is not None and code >= 0 and not box.has_run():
-            return _failed(f"no sandbox: {box.launch.capture.text().strip()}", self._clock.boot() - began)
-        return _result(code, box.launch.capture, self._clock.boot() - began)
+            return failed(f"no sandbox: {box.launch.capture.text().strip()}", self._clock.boot() - began)
+        return result_of(code, box.launch.capture, self._clock.boot() - began)
 
     def _options(self) -> frozenset[str]:
         """The options this bwrap knows; distributions carry versions years apart."""
@@ -190,13 +180,13 @@ class NoSandbox:
         Raises:
             SandboxError: the workspace is no workspace; nothing ran.
         """
-        once = _Once(launched)
+        once = Once(launched)
         try:
             return await self._lived(command, profile, until_boot_s, once)
         finally:
             once()
 
-    async def _lived(self, command: str, profile: SandboxProfile, until_boot_s: float, once: _Once) -> CommandResult:
+    async def _lived(self, command: str, profile: SandboxProfile, until_boot_s: float, once: Once) -> CommandResult:
         workspace = checked_workspace(profile.workspace, ())
         token, began = self._clock.nonce(), self._clock.boot()
         env = environment(profile, self._interpreter, home=workspace) | {MARKER: token}
@@ -207,17 +197,17 @@ class NoSandbox:
         try:
             launch.start()
         except OSError as why:
-            return _failed(f"cannot start: {why}", self._clock.boot() - began)
-        swept = _Sweep(launch, ProcessTree(now=self._clock.boot, token=token, timeout_s=_GONE_S))
-        async with _held(swept, launch.close):
+            return failed(f"cannot start: {why}", self._clock.boot() - began)
+        swept = _Sweep(launch, ProcessTree(now=self._clock.boot, token=token, timeout_s=GONE_S))
+        async with held(swept, launch.close):
             status = await launch.status()
             if status != Status():
-                return _not_run(status, self._clock.boot() - began)
+                return not_run(status, self._clock.boot() - began)
             once()
-            code = await _within(launch.ended(), profile.time_s)
+            code = await within(launch.ended(), profile.time_s)
             await swept()
             launch.drain()
-            return _result(code, launch.capture, self._clock.boot() - began)
+            return result_of(code, launch.capture, self._clock.boot() - began)
 
 
 async def choose(
@@ -237,18 +227,6 @@ async def choose(
     raise SandboxError(reason)
 
 
-class _Once:
-    """Calls back the first time only."""
-
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback: Callable[[], None] | None = callback
-
-    def __call__(self) -> None:
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            callback()
-
-
 class _Sweep:
     """Finds and kills what a command without a namespace has started."""
 
@@ -264,53 +242,6 @@ class _Sweep:
     def _kill(self) -> None:
         with self._lock:
             self._tree.kill()
-
-
-@contextlib.asynccontextmanager
-async def _held(gone: Callable[[], Awaitable[None]], close: Callable[[], None]) -> AsyncIterator[None]:
-    """However its body ends, the tree is gone afterwards; a cancellation waits for that, however often it comes.
-
-    Raises:
-        SandboxError: a process would not die.
-    """
-    cancelled: asyncio.CancelledError | None = None
-    try:
-        yield
-    finally:
-        # In a task of its own, because cancelling this one again and again would otherwise undo every start.
-        ending = asyncio.get_running_loop().create_task(_bounded(gone), name="sandbox-end")
-        while not ending.done():
-            try:
-                await asyncio.wait({ending})
-            except asyncio.CancelledError as again:
-                cancelled = again
-        close()
-        ending.result()
-    if cancelled is not None:
-        raise cancelled
-
-
-async def _bounded(gone: Callable[[], Awaitable[None]]) -> None:
-    try:
-        async with asyncio.timeout(_GONE_S):
-            await gone()
-    except TimeoutError as why:
-        raise SandboxError(f"the command's processes were not gone {_GONE_S:g} s after SIGKILL") from why
-
-
-async def _within(what: Awaitable[T], seconds: float) -> T | None:
-    """What ``what`` comes to, or None when it takes longer than ``seconds``."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await what
-    except TimeoutError:
-        return None
-
-
-async def _output(launch: Launch) -> None:
-    """Waits for the rest of the output, which ends with the last process that holds the pipe."""
-    await _within(launch.output_ended(), _OUTPUT_S)
-    launch.drain()
 
 
 async def _removed(group: CallGroup) -> None:
@@ -333,36 +264,3 @@ def _with_created(result: CommandResult, profile: SandboxProfile, missing: Seque
     if not made:
         return result
     return replace(result, output=f"{result.output}\n[watchdogd: the command made the protected {', '.join(made)}]\n")
-
-
-def _not_run(status: Status, duration_s: float) -> CommandResult:
-    if status.aborted_late_s is None:
-        return _failed(status.failed, duration_s)
-    return CommandResult(
-        outcome="aborted",
-        exit_code=None,
-        signal=None,
-        output=f"not started: permission to act had run out {status.aborted_late_s:.3f} s before",
-        output_cut=False,
-        duration_s=duration_s,
-    )
-
-
-def _failed(why: str, duration_s: float) -> CommandResult:
-    return CommandResult(
-        outcome="failed_to_start", exit_code=None, signal=None, output=why, output_cut=False, duration_s=duration_s
-    )
-
-
-def _result(code: int | None, capture: Capture, duration_s: float) -> CommandResult:
-    """How it ended; ``code`` is None when its time was up."""
-    outcome: Literal["exited", "signalled", "timeout"]
-    outcome = "timeout" if code is None else "signalled" if code < 0 else "exited"
-    return CommandResult(
-        outcome=outcome,
-        exit_code=code if code is not None and code >= 0 else None,
-        signal=-code if code is not None and code < 0 else None,
-        output=capture.text(),
-        output_cut=capture.cut,
-        duration_s=duration_s,
-    )
