@@ -49,6 +49,9 @@ MORE_NEEDLES = {
 }  # fmt: skip
 """What must occur (in lower case) beside the needles of redaction."""
 
+SHORTEST = {"Discord Bot Token": 55, "Telegram Bot Token": 44, "SendGrid API Key": 60, "Mailchimp Access Key": 36}
+"""Characters that shapes without a good needle have at least."""
+
 LOOSE = frozenset(
     {"Artifactory Credentials", "Twilio API Key", "Basic Auth Credentials", "Private Key", "JSON Web Token"}
 )
@@ -62,8 +65,11 @@ def known_shapes() -> tuple[Shape, ...]:
     for name, kind in sorted(kinds.items()):
         if name in NO_SECRET or name in LOOSE or not issubclass(kind, RegexBasedDetector):
             continue
-        needles = MORE_NEEDLES.get(name) or NEEDLES.get(name, ())
-        found += [Shape(name=name, pattern=_spelt(pattern), needles=needles) for pattern in kind().denylist]
+        all_needles = MORE_NEEDLES.get(name) or NEEDLES.get(name, ())
+        for pattern in kind().denylist:
+            spelt = _spelt(pattern)
+            needles = tuple(one for one in all_needles if one in spelt.lower()) or all_needles
+            found.append(Shape(name=name, pattern=spelt, needles=needles, shortest=SHORTEST.get(name, 16)))
     return tuple(found)
 
 

@@ -245,7 +245,12 @@ def _value(call: Asked, passage: Passage, total: float, *, fitting: bool) -> tup
         if common:
             share = len(common) / len(leaf.words)
             known = 0.9 if len(common) >= 3 else 0.7 if len(common) == 2 else 0.35
-            got = max(got, share * known * (0.5 if len(leaf.words) > LONG_VALUE and passage.meta < 0.15 else 1.0))
+            got = max(
+                got,
+                share
+                * known
+                * (0.5 if len(leaf.words) > LONG_VALUE and (passage.meta < 0.15 or not call.acts) else 1.0),
+            )
         if got >= 0.2:
             hit += leaf.weight
             weak *= 1.0 - got

@@ -25,6 +25,7 @@ MOST = 48
 """Passages kept of one text: the strongest, then the first."""
 
 _END = re.compile(r"[.!?;][\"')\]]{0,3}\s+|[。！？；]")
+_SPLITS = re.compile(r"[.!?;。！？；>]|\d[A-Z][A-Za-z]")
 _GLUED = re.compile(r"[\d.>][A-Z][a-z]{2}")
 _LABELLED = re.compile(r"[A-Z]{3,12}:\s")
 """A sentence that begins right behind another's last character, as where something was pasted in."""
@@ -141,6 +142,10 @@ def _divide(block: str, found: list[str]) -> None:
     if block.count('": ') + block.count("': ") >= 2 or block.count('":"') >= 2:
         _values(block, found)
         return
+    if len(block) <= MAX_SENTENCE and _SPLITS.search(block) is None:
+        if block and not block.isspace():
+            found.append(block)
+        return
     cuts = [match.end() for match in _END.finditer(block)]
     glued = [match.start() + 1 for match in _GLUED.finditer(block)]
     if ": " in block or ":\n" in block:
@@ -225,6 +230,8 @@ def _heard(sentence: str, *, large: bool) -> Reading | None:
     tagged = MARKUP_CHARS.search(sentence) is not None and TAG.search(sentence) is not None
     if ascii_only and not tagged:
         rough = low.split()
+        if len(rough) < 3 and not _TELLING.search(sentence):
+            return None
         if _HOT.isdisjoint(rough) and _HOT.isdisjoint([word.strip(_EDGES) for word in rough]):
             return None
     reading = read(low, TOKEN.findall(low), ascii_only=ascii_only, tagged=tagged)

@@ -49,11 +49,13 @@ class Shape:
     pattern: str
     needles: tuple[str, ...] = ()
     """Lower-case texts of which one must occur; empty = none is known, and only short texts are tried."""
+    shortest: int = 16
+    """Characters without white space that it has at least."""
 
 
 BUILT_IN = (
-    Shape("redacted secret", r"\[redacted:([^\]\n]{1,60})\]", ("[redacted:",)),
-    Shape("private key", r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY", ("private key",)),
+    Shape("redacted secret", r"\[redacted:([^\]\n]{1,60})\]", ("[redacted:",), shortest=0),
+    Shape("private key", r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY", ("private key",), shortest=0),
     Shape("key of a model provider", r"\bsk-(?:ant|proj|or)-[A-Za-z0-9_-]{20,200}", ("sk-",)),
     Shape("bearer token", r"(?i)\bbearer\s{1,4}([A-Za-z0-9._~+/-]{24,2000})", ("bearer ",)),
     Shape(
@@ -195,15 +197,14 @@ class ExposedSecret:
 def secrets(text: str, shapes: tuple[Shape, ...] = ()) -> Iterator[tuple[str, str]]:
     """Shape and text of the secrets in ``text``, at most ``MOST_FOUND``."""
     text = text[:MOST_TEXT]
-    if (
-        "[redacted:" not in text
-        and "PRIVATE KEY" not in text
-        and max(map(len, text.split()), default=0) < SHORTEST_WORD
-    ):
+    longest = max(map(len, text.split()), default=0)
+    if longest < SHORTEST_WORD and "[redacted:" not in text and "PRIVATE KEY" not in text:
         return
     low = text.lower()
     left = MOST_FOUND
     for shape in (*BUILT_IN, *shapes):
+        if longest < shape.shortest:
+            continue
         for window in _windows(text, low, shape.needles):
             for match in _compiled(shape.pattern).finditer(window):
                 secret = next((group for group in match.groups() if group and len(group) >= 8), match.group(0))
