@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watchdogd.adapters.files import RootedFiles
-from watchdogd.adapters.sandbox import choose
+from watchdogd.adapters.sandbox import NoSandbox, choose
 from watchdogd.core.errors import SandboxError
 from watchdogd.core.lifecycle import Run
 from watchdogd.ports import Clock, Sandbox, SandboxProfile
@@ -30,8 +30,11 @@ class Toolboxes:
             SandboxError: the configuration insists on bubblewrap, and it does not work here.
         """
         hidden = (str(settings.agent.state_dir),)
+        wanted = settings.tools.sandbox
         try:
-            sandbox = await choose(clock, scratch=demo, hidden=hidden)
+            if wanted == "none" and demo:
+                return Toolboxes(settings, NoSandbox(clock), "", clock)
+            sandbox = await choose(clock, scratch=demo and wanted == "auto", hidden=hidden)
         except SandboxError as why:
             if settings.tools.sandbox == "bwrap":
                 raise

@@ -103,6 +103,8 @@ class Gate:
         """
         while True:
             call = self._toolbox(run).prepare(use)
+            if by_mission and call.profile is not None:  # the mission's own limit, shorter or longer than the tools'
+                call = replace(call, profile=replace(call.profile, time_s=run.mission.done_timeout_s))
             intent = self._journal.append(
                 ToolIntended(
                     call=use.id,
