@@ -90,3 +90,10 @@ def test_the_configuration_that_is_shown_loads_and_is_short(tmp_path: Path) -> N
     path.write_text(text, encoding="utf-8")
     (tmp_path / "workspace").mkdir()
     assert [one.name for one in load(path, env={}).settings.missions] == ["weekly"]
+
+
+def test_the_index_of_decisions_lists_each_once() -> None:
+    directory = REPOSITORY / "docs" / "decisions"
+    listed = LINK.findall((directory / "000-index.md").read_text(encoding="utf-8"))
+    records = sorted(path.name for path in directory.glob("*.md") if not path.name.startswith("000"))
+    assert listed == records
