@@ -417,7 +417,10 @@ class Runner:
         return None
 
     async def _check(self, use: ToolUse) -> Outcome | None:
-        verdict = await self._gate.admit(self._run, use, by_mission=True)
+        try:
+            verdict = await self._gate.admit(self._run, use, by_mission=True)
+        except ToolError as why:  # without a shell there is no check, and without its check nothing is done
+            return Outcome(ok=False, text=str(why), error_class="invalid")
         match verdict:
             case Refused(text=text):
                 return Outcome(ok=False, text=text, error_class="refused")
