@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 DRILLS: dict[str, str] = {
     "protocol": "tests.protocol.drill:drill",
+    "checkpoints": "tests.snapshots_drill:drill",
 }
 """In this order."""
 

@@ -179,6 +179,7 @@ def test_a_process_that_left_its_cgroup_is_brought_back_and_frozen(tree, start, 
         assert counted(tmp_path / "out") == size
     finally:
         tree.kill()
+        (place / "elsewhere/cgroup.kill").write_text("1")
         eventually(lambda: not cgroup._pids(place / "elsewhere"), "empty")
         CgroupTree(place / "elsewhere", now=time.monotonic).remove()
 
@@ -200,6 +201,7 @@ def test_a_process_that_left_and_cannot_be_brought_back_leaves_the_freeze_unprov
         assert gone(left[0])
     finally:
         tree.kill()
+        (place / "elsewhere/cgroup.kill").write_text("1")
         CgroupTree(place / "elsewhere", now=time.monotonic).remove()
 
 

@@ -45,6 +45,7 @@ def start():
         if process.poll() is None:
             tree.add(process.pid)
             tree.kill()
+        process.kill()
         process.wait()
         assert process.stdout
         process.stdout.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.workspaces import StillClock, picture
-from watchdogd.adapters.snapshots import scan
+from watchdogd.adapters.snapshots import scan, trees
 from watchdogd.adapters.snapshots.archive import Quota
 from watchdogd.adapters.snapshots.packs import PackWriter
 from watchdogd.adapters.snapshots.store import SnapshotStore
@@ -38,6 +38,10 @@ def taken(store, root, id_="c1", **options):
 
 def restored(store, root, id_="c1", quarantine_id="q1"):
     return store.restore(id_, str(root), quarantine_id=quarantine_id)
+
+
+def entries_of(store, id_="c1"):
+    return store._archive.load(store._archive.target(id_)[1].ref)
 
 
 def settle(*paths):
@@ -83,6 +87,35 @@ def test_a_link_is_captured_as_a_link_and_never_followed(store, root, tmp_path):
     restored(store, root)
     assert (root / "link").readlink() == tmp_path / "outside"
     assert (tmp_path / "outside").read_text() == "not ours"
+
+
+@pytest.mark.parametrize("name", ["f", "d"])
+def test_a_name_that_becomes_a_link_between_looking_and_opening_is_not_followed(
+    store, root, tmp_path, monkeypatch, name
+):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret").write_text("not ours")
+    (root / "f").write_text("x")
+    (root / "d").mkdir()
+    real = os.open
+    swapped: list[str] = []
+
+    def swap_first(path, flags, *args, **options):
+        if path == name and not swapped:
+            swapped.append(path)
+            (root / name).rename(tmp_path / f"was-{name}")
+            (root / name).symlink_to(tmp_path / "outside" / ("secret" if name == "f" else ""))
+        return real(path, flags, *args, **options)
+
+    monkeypatch.setattr(os, "open", swap_first)
+    manifest = taken(store, root)
+    monkeypatch.undo()
+    assert swapped
+    seen = {item.path for item in store.diff("c1", str(root)).items} if manifest.complete else set()
+    assert not {path for path in seen if "secret" in path}
+    held = [store._archive.packs.get(digest) for digest in store._archive.packs._places]
+    assert b"not ours" not in held
+    assert not any(b"secret" in data and b"not ours" in data for data in held)
 
 
 def test_special_files_are_named_and_not_opened(store, root):
@@ -166,7 +199,7 @@ def test_notes_tell_of_extended_attributes_and_hard_links(store, root, tmp_path)
     except OSError:
         pytest.skip("no extended attributes on this file system")
     taken(store, root)
-    entries = store._archive.load(store.manifest("c1").workspace.ref)
+    entries = entries_of(store)
     assert entries["a"].notes == ("hard link", "xattr user.colour")
 
 
@@ -385,6 +418,39 @@ def test_directories_nested_without_end_are_named(store, root):
     assert [why for _, why in manifest.missed] == ["too deep"]
 
 
+def test_after_a_failed_write_everything_is_read_again(root, tmp_path):
+    """What was read for a pack that never came must not be taken for stored."""
+    (root / "f").write_bytes(os.urandom(300_000))
+    (root / "g").write_bytes(os.urandom(300_000))
+    settle(root / "f", root / "g")
+    with SnapshotStore(str(tmp_path / "state"), clock=StillClock()) as store:
+        store._archive._quota = Quota(store_bytes=350_000)
+        with pytest.raises(SnapshotError, match="quota"):
+            taken(store, root)
+        store._archive._quota = Quota()
+        taken(store, root)
+        assert store.verify("c1") == ()
+
+
+def test_an_incomplete_checkpoint_with_a_tree_is_no_target(store, root, monkeypatch):
+    (root / "busy").write_text("0")
+    (root / "calm").write_text("0")
+    read = scan.Walk._content
+    count = iter(range(1, 100))
+
+    def while_it_is_written(walk, file, size):
+        found = read(walk, file, size)
+        if os.readlink(f"/proc/self/fd/{file}").endswith("busy"):  # noqa: PTH115 - a descriptor
+            (root / "busy").write_text("x" * next(count))
+        return found
+
+    monkeypatch.setattr(scan.Walk, "_content", while_it_is_written)
+    assert taken(store, root).workspace
+    monkeypatch.undo()
+    with pytest.raises(SnapshotError, match="c1 is incomplete: 1 paths changed"):
+        restored(store, root)
+
+
 # --- comparing --------------------------------------------------------------------------------------------------------
 
 
@@ -477,24 +543,21 @@ def test_a_damaged_manifest_is_listed_as_incomplete_and_never_a_target(store, ro
         restored(store, root)
 
 
-def test_a_file_with_the_bytes_of_a_directorys_entries_does_not_confuse_collecting(store, root):
+def test_a_file_with_the_bytes_of_a_directorys_entries_does_not_confuse_collecting(root, tmp_path):
     """A worker can read the format and write such a file; what the real directory holds must stay."""
     (root / "d").mkdir()
-    (root / "d/f").write_text("held by d")
-    taken(store, root)
-    entries = store._archive.load(store.manifest("c1").workspace.ref)
-    from watchdogd.adapters.snapshots import trees
-
-    (root / "a").write_bytes(trees.encoded(store._archive.load(entries["d"].ref).values()))
-    taken(store, root, "c2")
-    taken(store, root, "c3")
-    store.collect({"c3"})
-    assert store.verify("c3") == ()
+    (root / "d/f").write_bytes(os.urandom(300_000))
+    with SnapshotStore(str(tmp_path / "state"), clock=StillClock()) as store:
+        taken(store, root)
+        entries = entries_of(store)
+        (root / "a").write_bytes(trees.encoded(store._archive.load(entries["d"].ref).values()))
+        taken(store, root, "c2")
+    with SnapshotStore(str(tmp_path / "state"), clock=StillClock()) as store:
+        store.collect({"c2"})
+        assert store.verify("c2") == ()
 
 
 def test_a_forged_directory_cannot_lead_out_of_the_workspace():
-    from watchdogd.adapters.snapshots import trees
-
     for name in ("..", "a/b", ".", ""):
         with pytest.raises(SnapshotError):
             trees.decoded(f'[["{name}","f",420,0,0,1,"b00"]]'.encode())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.mutants.checkpoints import CHECKPOINTS
 from tests.mutants.gate import GATES
 from tests.mutants.mutant import Mutant
 from tests.mutants.protocol import PROTOCOL
 
-MUTANTS: tuple[Mutant, ...] = (*PROTOCOL, *GATES)
+MUTANTS: tuple[Mutant, ...] = (*PROTOCOL, *GATES, *CHECKPOINTS)
