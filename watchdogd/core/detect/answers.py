@@ -21,7 +21,11 @@ CHUNK_CHARS, MOST_CHUNKS = 256, 64
 MOST_TOKENS = 400
 """Tokens of a sample that are compared."""
 MOST_VARYING = 8
-"""Token positions that may change before two answers count as different."""
+"""Token positions that may change before two answers count as different, plain stamps apart."""
+MOST_STAMPS = 64
+"""Positions that may change where all beyond the first few are plainly stamps (a clock in front of every line)."""
+CONSTANT_WORDS = 20
+"""In an answer of so many words a single word that is another one every time is drawn by lot."""
 LONG_WORDS = 40
 """In an answer of so many words one changing number is not what it is about."""
 SHORT_WORDS = 8
@@ -81,6 +85,8 @@ class Varying:
     steps: int = 0
     """Changes by exactly +1."""
     bounded: bool = False
+    words: frozenset[int] = frozenset()
+    """Checksums of the words seen here."""
 
 
 @dataclass(slots=True)
@@ -100,6 +106,10 @@ class Answers:
     change: Change = Change.NEW
     at: float | None = None
     """When the last answer came (Unix time)."""
+    failed: bool = False
+    """Whether the last answer was an error."""
+    similar: bool = False
+    """The last answer counts as different only for numbers in it, because something was done in between."""
     length: int = 0
     """Words of the last answer that was compared."""
     varying: dict[int, Varying] = field(default_factory=dict)
@@ -132,8 +142,11 @@ def next_answer(seen: Answers, text: Text, whole: int, *, quiet: bool) -> Change
     ``whole`` is its key. ``quiet`` says that nothing new was done since the last answer; only then can a changed small
     number be a stamp.
     """
+    seen.similar = False
     if whole == seen.whole:
         seen.same += 1
+        if any(one.kind is Kind.WORD for one in seen.varying.values()):
+            seen.varying = {}  # a word that stays is no stamp
         seen.change = _verdict(seen) if seen.varying else Change.EQUAL
         return seen.change
     sample, chunks = sample_of(text)
@@ -161,10 +174,13 @@ def _compared(seen: Answers, sample: str, chunks: tuple[int, ...], *, quiet: boo
     pairs = _pairs(old, new)
     if pairs is None:
         return Change.DIFFERENT
+    lone = quiet and len(pairs) == 1 and len(new) > CONSTANT_WORDS and len(old) == len(new)
     for place, (before, now) in pairs.items():
-        if not _taken(seen, place, before, now, [token for at, token in _after(new, place) if at not in pairs]):
+        bounds = [token for at, token in _after(new, place) if at not in pairs]
+        if not _taken(seen, place, before, now, bounds, lone=lone):
             return Change.DIFFERENT
     if not quiet and any(one.kind in _NUMBERS for one in seen.varying.values()):
+        seen.similar = True
         return Change.DIFFERENT
     seen.length = len(new)
     return _verdict(seen)
@@ -181,7 +197,7 @@ def _pairs(old: list[str], new: list[str]) -> dict[int, tuple[str, str]] | None:
     """The places where ``old`` and ``new`` differ; None when they differ in more than a few tokens."""
     if len(old) == len(new):
         places = [place for place, (one, other) in enumerate(zip(old, new, strict=True)) if one != other]
-        if len(places) > MOST_VARYING or 2 * len(places) > len(new) + 1:
+        if len(places) > MOST_STAMPS or 2 * len(places) > len(new) + 1:
             return None
         return {place: (old[place], new[place]) for place in places}
     start, shorter = 0, min(len(old), len(new))
@@ -200,21 +216,29 @@ def _after(tokens: list[str], place: int) -> Iterator[tuple[int, str]]:
     return ((at, tokens[at]) for at in range(place + 1, min(len(tokens), place + 3)))
 
 
-def _taken(seen: Answers, place: int, before: str, now: str, bounds: list[str]) -> bool:
-    """Whether the change at ``place`` may be a stamp or progress; it is noted then."""
+def _taken(seen: Answers, place: int, before: str, now: str, bounds: list[str], *, lone: bool) -> bool:
+    """Whether the change at ``place`` may be a stamp or progress; it is noted then.
+
+    ``lone`` says that it is the only change in a long answer, so that even a word may be a stamp.
+    """
     kind, was, value = _kind(before, now)
     one = seen.varying.get(place)
     if kind is Kind.WORD and one is not None and one.kind is Kind.STAMP and len(before) == len(now):
         kind = Kind.STAMP  # an id that happens to look like a word this time
-    if kind is Kind.WORD:
+    if kind is Kind.WORD and not lone:
         return False
     if one is None:
         if len(seen.varying) >= MOST_VARYING:
-            return False
+            return kind is Kind.STAMP
         one = seen.varying[place] = Varying(kind, was, was)
     one.kind = max(one.kind, kind)
     one.bounded = one.bounded or _near_bound(bounds, value)
-    if value > one.last:
+    if kind is Kind.WORD:
+        one.words = (one.words | {crc32(before.encode("utf-8", "surrogatepass"))}) if len(one.words) < 32 else one.words
+        if crc32(now.encode("utf-8", "surrogatepass")) in one.words:
+            return False  # a state that comes back
+        one.ups += 1
+    elif value > one.last:
         one.ups += 1
         one.steps += value == one.last + 1
     elif value < one.last:
@@ -235,6 +259,8 @@ def _kind(before: str, now: str) -> tuple[Kind, float, float]:
     if (a := _DECIMAL.fullmatch(one)) and (b := _DECIMAL.fullmatch(other)):
         return (Kind.DURATION if a[2][:1].isalpha() else Kind.NUMBER), float(a[1]), float(b[1])
     if (a := _INTEGER.fullmatch(one)) and (b := _INTEGER.fullmatch(other)):
+        if one[0] == other[0] == "#":
+            return Kind.STAMP, float(a[1]), float(b[1])
         return Kind.NUMBER, float(a[1]), float(b[1])
     if (a := _DIGITS.search(one)) and (b := _DIGITS.search(other)):
         return _numbered(one, other, a, b)
@@ -293,6 +319,8 @@ def _going(one: Varying, length: int) -> Change:
         return Change.PROGRESS if one.downs >= 2 and one.ups == 0 else Change.STAMP
     if one.kind is Kind.BOUNDED or one.bounded:
         return Change.PROGRESS if not (one.ups and one.downs >= 2) else Change.STAMP
+    if one.kind is Kind.WORD:
+        return Change.STAMP if moved >= MOST_BY_CHANCE else Change.UNDECIDED
     if one.kind is Kind.DURATION and moved < MOST_BY_CHANCE:
         return Change.STAMP
     if one.ups and one.downs:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from watchdogd.core.detect.answers import Answers, Change, first_answer, next_answer
-from watchdogd.core.detect.failures import Fault, Habit, fault_of
+from watchdogd.core.detect.failures import Alike, Fault, Habit, fault_of, signature
 from watchdogd.core.detect.keys import answer_key, call_key, leaves
 from watchdogd.core.detect.manners import Effect, asks_to_wait, effect_of, unfinished
 from watchdogd.core.events import Event, Text, ToolFinished, ToolIntended, UserSaid
@@ -20,8 +20,10 @@ MOST_CALLS = 96
 MOST_TOOLS = 64
 """Tools whose habits are remembered."""
 WAIT_GAP_S = 20.0
-"""Seconds between equal calls from which they are polling on purpose, unless the whole run is that slow (3x its usual
-pace); a model turn takes 2 to 15 s."""
+"""Seconds between equal calls from which they are polling on purpose, unless the whole run is that slow; a model turn
+takes 2 to 15 s."""
+LEAST_GAP_S = 8.0
+"""The same where the run's own pace is known: so long, and four times that pace."""
 
 S = TypeVar("S")
 _SAME = frozenset({Change.EQUAL, Change.STAMP})
@@ -46,6 +48,8 @@ class Call:
     same: int
     """Answers in a row of this call that say the same, this one included."""
     fault: Fault
+    error: int
+    """Equal for errors of one signature; 0 where nothing failed."""
     turn: int
     """How many times a person had spoken before it."""
     size: int
@@ -58,7 +62,7 @@ class Call:
     waits: bool
     """A repetition that waits for something outside on purpose."""
     moved: bool
-    """Made before, and now another answer, after something new was done in between: work on it goes on."""
+    """Failed before, and now answers otherwise, after something new was done in between: work on it goes on."""
     text: Text
     """The answer itself; not to be kept."""
 
@@ -95,6 +99,7 @@ class CallState:
     newest: int = 0
     """Number of the last call that had not been made before."""
     turn: int = 0
+    alike: Alike = field(default_factory=Alike)
     habits: OrderedDict[str, Habit] = field(default_factory=OrderedDict)
     pace_s: float = 0.0
     """How long the agent usually takes from a result to its next call (seconds, 0 = not known)."""
@@ -170,12 +175,14 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
         if change is not Change.DIFFERENT:
             waits = _waits(state, intent, seen, done.result)
         else:
-            moved = not quiet
+            moved = not quiet and (seen.failed or seen.similar)
         seen.number, seen.at = state.number, event.at
     state.last_at = event.at
     took_s = done.duration_s
     if took_s is None and event.at is not None and intent.at is not None:
         took_s = event.at - intent.at
+    fault, error = _fault(state, done, intent)
+    seen.failed = fault is not Fault.NONE
     return Call(
         number=state.number,
         seq=event.seq,
@@ -186,7 +193,8 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
         whole=whole,
         change=change,
         same=seen.same,
-        fault=_fault(state, done),
+        fault=fault,
+        error=error,
         turn=state.turn,
         size=max(done.result.length, len(done.result.head)),
         words=intent.words,
@@ -206,12 +214,13 @@ def _paced(state: CallState, at: float | None) -> None:
 
 
 def _waits(state: CallState, intent: Intent, seen: Answers, answer: Text) -> bool:
-    if intent.at is not None and seen.at is not None and intent.at - seen.at >= max(WAIT_GAP_S, 3 * state.pace_s):
+    least_s = max(LEAST_GAP_S, 4 * state.pace_s) if state.pace_s else WAIT_GAP_S
+    if intent.at is not None and seen.at is not None and intent.at - seen.at >= least_s:
         return True
     return asks_to_wait(intent.tool, intent.words) or unfinished(intent.tool, intent.words, answer.head)
 
 
-def _fault(state: CallState, done: ToolFinished) -> Fault:
+def _fault(state: CallState, done: ToolFinished, intent: Intent) -> tuple[Fault, int]:
     habit = state.habits.get(done.tool)
     if habit is None:
         habit = state.habits[done.tool] = Habit()
@@ -220,4 +229,9 @@ def _fault(state: CallState, done: ToolFinished) -> Fault:
     fault = fault_of(done, habit)
     if fault is Fault.NONE:
         habit.take(done.result.head[:8].lstrip())
-    return fault
+        state.alike.over()
+        return fault, 0
+    error = signature(done.result, intent.words)
+    if state.alike.outside(done.tool[:120], error) and fault is Fault.OWN:
+        fault = Fault.OUTAGE
+    return fault, error

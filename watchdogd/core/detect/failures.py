@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from watchdogd.core.detect.keys import text_key
 from watchdogd.core.events import Text, ToolFinished
 
 HEAD_CHARS = 400
@@ -205,3 +207,60 @@ def _outage_shape(head: str) -> bool:
 def _outage(text: Text) -> bool:
     """Whether an error speaks of the network or of a service; only asked once it is known to be an error."""
     return _outage_shape(text.head[:HEAD_CHARS])
+
+
+SIGNED_CHARS = 600
+"""Of an error's text that its signature is made from."""
+SIGNED_WORDS = 14
+"""Words that make a signature."""
+
+_QUOTED = re.compile(r"'[^'\n]{0,200}'|\"[^\"\n]{0,200}\"|`[^`\n]{0,200}`")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_LOCATION = re.compile(r"[\w.-]*[/\\][^\s:]*|\w*\d\w*")
+
+
+def signature(text: Text, words: Sequence[str]) -> int:
+    """A number for an error: its words without quoted parts, paths, numbers and the call's own ``words``."""
+    core = core_of(text)
+    for word in words:
+        if 3 <= len(word) <= 200:
+            core = core.replace(word, " ")
+    found = _WORD.findall(_LOCATION.sub(" ", _QUOTED.sub(" ", core)))
+    return text_key(" ".join(found[:SIGNED_WORDS]).lower() or core[:80])
+
+
+def core_of(text: Text) -> str:
+    """The part of an error that says what is wrong: of a stack trace its last line, else its head."""
+    head = text.head[:SIGNED_CHARS]
+    if "Traceback (most recent" in head:
+        whole = (text.tail or text.head)[-SIGNED_CHARS:].rstrip()
+        return whole.rpartition("\n")[2]
+    return head
+
+
+ALIKE_CALLS = 3
+"""Failures in a row, of several tools, with one signature, from which the fault lies outside of all of them."""
+
+
+@dataclass(slots=True)
+class Alike:
+    """Failures in a row with one signature."""
+
+    key: int = 0
+    count: int = 0
+    tool: str = ""
+    several: bool = False
+    """Not all of one tool."""
+
+    def outside(self, tool: str, key: int) -> bool:
+        """Takes one more failure; whether several tools now fail alike."""
+        if key != self.key:
+            self.key, self.count, self.tool, self.several = key, 0, tool, False
+        self.count += 1
+        self.several = self.several or tool != self.tool
+        return self.several and self.count >= ALIKE_CALLS
+
+    def over(self) -> None:
+        """Something worked."""
+        self.key = self.count = 0
+        self.several = False

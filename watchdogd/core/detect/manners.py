@@ -31,8 +31,8 @@ return transform export import commit push publish mark archive process resize c
 _READS, _WRITES = frozenset(_READING.split()), frozenset(_WRITING.split())
 _WAIT_CALL = re.compile(r"(?<![a-z])(?:sleep|wait|poll|await|watch|pause)(?![a-z])", re.IGNORECASE)
 _ASKS_STATE = re.compile(
-    r"(?<![a-z])(?:stat(?:us|e|us(?:es)?)|progress|ready|health|check|job|task|queue|build|deploy(?:ment)?|rollout"
-    r"|pipeline|ping|pending|finished|done|complete)",
+    r"(?<![a-z])(?:status(?:es)?|state|progress|ready|health|check|jobs?|tasks?|queue|builds?|deploy(?:ment)?|rollout"
+    r"|pipeline|ping|pending|finished|done|complete)(?![a-z])",
     re.IGNORECASE,
 )
 _UNFINISHED = re.compile(
@@ -42,9 +42,13 @@ _UNFINISHED = re.compile(
 )
 SHORT_TOKENS = 25
 """Longer answers are content, not a state (tokens)."""
+SHORT_ARGUMENT = 80
+"""Longer arguments are content: a word in them does not ask for a state (characters)."""
 STATE_TOKENS = 10
 """Answers up to this length can be a bare state (tokens)."""
-_NOT_SO = re.compile(r"\b(?:false|no|not|none|null|0)\b|\b\d{1,6} ?(?:/|of) ?\d{1,6}\b", re.IGNORECASE)
+_NOT_SO = re.compile(
+    r"\b(?:false|no|not|none|null)\b|(?<![\w.])0(?![\w.])|\b\d{1,6} ?(?:/|of) ?\d{1,6}\b", re.IGNORECASE
+)
 
 
 @lru_cache(maxsize=1_024)
@@ -84,7 +88,9 @@ def unfinished(tool: str, words: Sequence[str], answer: str) -> bool:
     says = _UNFINISHED.search(answer[:400]) is not None
     if says and len(tokens) <= STATE_TOKENS:
         return True
-    if _ASKS_STATE.search(tool) is None and not any(_ASKS_STATE.search(one[:200]) for one in words):
+    if _ASKS_STATE.search(tool) is None and not any(
+        len(one) <= SHORT_ARGUMENT and _ASKS_STATE.search(one) for one in words
+    ):
         return False
     if says:
         return True

@@ -67,7 +67,7 @@ class Rereads:
         if call.fault is not Fault.NONE or call.waits or last == call.key:
             return state, found
         one = state.calls.get(symbol)
-        if one is None:
+        if one is None or not call.stale:
             state.calls[symbol] = Again([call.number], [call.seq], [call.turn])
             if len(state.calls) > MOST_CALLS:
                 state.calls.popitem(last=False)

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
-from watchdogd.core.detect.failures import Fault
-from watchdogd.core.detect.keys import text_key
+from watchdogd.core.detect.failures import Fault, core_of
 from watchdogd.core.detect.thresholds import Errors
 from watchdogd.core.events import Event
 from watchdogd.core.health import Channel, Finding, Severity
 
 RULE = "errors/same-error"
-COMPARED_CHARS = 600
 CALM = 4
 """Calls without an error after which the streak is forgotten."""
-WORDS = 14
-"""Words of an error that make its signature."""
-
-_QUOTED = re.compile(r"'[^'\n]{0,200}'|\"[^\"\n]{0,200}\"|`[^`\n]{0,200}`")
-_WORD = re.compile(r"[^\W\d_]{2,}")
-_LOCATION = re.compile(r"[\w.-]*[/\\][^\s:]*|\w*\d\w*")
 
 
 @dataclass(slots=True)
@@ -62,7 +53,7 @@ class SameError:
                     state.key = state.count = state.calm = 0
                     return state, state.levels.over(RULE, Channel.ERRORS, seq=event.seq)
             return state, NONE
-        key = signature(call)
+        key = call.error
         found = NONE
         if key != state.key:
             found = state.levels.over(RULE, Channel.ERRORS, seq=event.seq)
@@ -83,25 +74,6 @@ class SameError:
         return min(0.5, graded(state.count - 1, self.thresholds.same_error_warn, self.thresholds.same_error_crit))
 
 
-def signature(call: Call) -> int:
-    """A number for the error: its words without quoted parts, paths, numbers and the call's own words."""
-    text = _core(call)
-    for word in call.words:
-        if 3 <= len(word) <= 200:
-            text = text.replace(word, " ")
-    words = _WORD.findall(_LOCATION.sub(" ", _QUOTED.sub(" ", text)))
-    return text_key(" ".join(words[:WORDS]).lower() or text[:80])
-
-
-def _core(call: Call) -> str:
-    """The part of the error that says what is wrong: of a stack trace its last line, else its head."""
-    head = call.text.head[:COMPARED_CHARS]
-    if "Traceback (most recent" in head:
-        whole = (call.text.tail or call.text.head)[-COMPARED_CHARS:].rstrip()
-        return whole.rpartition("\n")[2]
-    return head
-
-
 def _headline(call: Call) -> str:
-    line = " ".join(_core(call).split())
+    line = " ".join(core_of(call.text).split())
     return line if len(line) <= 100 else f"{line[:97]}..."

@@ -21,12 +21,12 @@ from watchdogd.core.health import Channel, Finding, Severity
 RULE = "progress/stagnation"
 MOST_TOOLS = 32
 """Tools whose last answer is remembered."""
-INFORMATIVE_TOKENS = 12
-"""From so many words on an answer says something; a shorter one may be an acknowledgement of batch work."""
 SPEAKING_TOKENS = 7
-"""The same where the calls do not name things of a list: questions are reworded, batch work names files."""
+"""From so many words on an answer to a question says something."""
+INFORMATIVE_TOKENS = 12
+"""The same for acts with an effect: a shorter answer is an acknowledgement."""
 LONG_TOKENS = 25
-"""The same for acts with an effect, whose acknowledgements can be wordy."""
+"""The same where the calls work through a list of files or items: batch work, whose acknowledgements can be wordy."""
 COMPARED_CHARS = 1_200
 """Of an answer, from its head."""
 
@@ -35,7 +35,11 @@ _NOTHING = re.compile(
     r"|\b(?:no|not|none|nothing|without|0|zero|empty|null)\b|\[\s*\]|\{\s*\}",
     re.IGNORECASE,
 )
-_LISTED = re.compile(r"[/\\]|\.\w{1,5}\b|\d{2,}|[_-]\d|#\d|\b[\w.-]+@[\w.-]+")
+_NOTHING_AT_ALL = re.compile(
+    r"\A\W{0,4}(?:there (?:is|are|was|were) )?(?:no|none|nothing|0|null|nil)\b|\A\s*(?:\[\s*\]|\{\s*\})\s*\Z",
+    re.IGNORECASE,
+)
+_LISTED = re.compile(r"[/\\]|\w\.\w{1,5}\b|\w[_-]\d|#\d|\b[\w.-]+@[\w.-]+|\A(?:[^\W\d]\S*\d|\d+[^\W\d]|\d{3})\S*\Z")
 
 
 @dataclass(slots=True)
@@ -131,15 +135,13 @@ def _works_through(one: Standstill, call: Call) -> bool:
     """Whether this is batch work: a short answer to acts, or to a list of things, says only that they are done."""
     answer = call.text.head[:COMPARED_CHARS]
     tokens, listed = len(tokens_of(answer)), 2 * one.listed > one.count
-    least = INFORMATIVE_TOKENS
-    if call.effect is Effect.WRITE:
-        least = LONG_TOKENS if listed else INFORMATIVE_TOKENS
-    elif not listed:
-        least = SPEAKING_TOKENS
+    least = LONG_TOKENS if listed else INFORMATIVE_TOKENS if call.effect is Effect.WRITE else SPEAKING_TOKENS
     if tokens >= least:
         return False
-    if call.effect is Effect.WRITE or not answer.strip():
+    if not answer.strip():
         return True
+    if call.effect is Effect.WRITE:
+        return listed or not _NOTHING_AT_ALL.search(answer)
     return listed or not _NOTHING.search(answer)
 
 

@@ -119,7 +119,7 @@ class Recall:
     """Times the same unchanged content is read, other calls between, that raise WARN. Measured."""
     reread_crit: int = 7
     """The same for CRIT."""
-    reread_least_chars: int = 40
+    reread_least_chars: int = 10
     """Shorter answers are a state, not content (characters)."""
     redone_warn: int = 3
     """Times the same successful act with an effect is done, other calls between, that raise WARN. Measured."""
