@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from watchdogd.commands.client import Client, connection_in, state_dir_of
+from watchdogd.adapters.local_socket import SOCKET, ask
+from watchdogd.commands.client import Client, NoDaemon, connection_in, state_dir_of
 from watchdogd.settings.model import LOCAL_OPERATOR
 from watchdogd.wire import codec
 from watchdogd.wire.messages import Request, Response
@@ -33,14 +34,30 @@ def send(
     as_json: bool,
 ) -> None:
     """Asks the daemon, prints its answer; exit status 1 when it was not done."""
-    client = Client(connection_in(state_dir_of(config, state_dir)), user)
-    request = codec.load(
-        Request, {"command": command, "id": f"c{client.clock.nonce()}", "target": target, "text": text}
-    )
-    answers = asyncio.run(client.ask(request, until_held=command == "pause"))
+    where = state_dir_of(config, state_dir)
+    try:
+        client = Client(connection_in(where), user)
+        name = f"c{client.clock.nonce()}"
+        request = codec.load(Request, {"command": command, "id": name, "target": target, "text": text})
+        answers = asyncio.run(client.ask(request, until_held=command == "pause"))
+    except NoDaemon as why:
+        if command not in ("pause", "stop"):
+            raise
+        answers = [without_broker(where, command, text, why)]
     show(answers, as_json=as_json)
     if not answers or answers[-1].status != "ok":
         raise typer.Exit(1)
+
+
+def without_broker(state_dir: Path, command: str, text: str, why: NoDaemon) -> Response:
+    """Pause and stop need no broker: the daemon's local socket takes them too. Raises: NoDaemon."""
+    try:
+        reply = asyncio.run(ask(state_dir / SOCKET, command, text))
+    except (OSError, TimeoutError, ValueError):
+        raise why from None
+    status = "ok" if reply.get("ok") else "error"
+    said = f"{reply.get('text', '')} (through the local socket: {why})"
+    return codec.load(Response, {"request": "local", "command": command, "status": status, "text": said})
 
 
 def show(answers: list[Response], *, as_json: bool) -> None:
