@@ -80,6 +80,12 @@ class RunStarted:
     workspace: str = ""
     hosts: tuple[str, ...] = ()
     """Network destinations the mission needs."""
+    metric: str = ""
+    """What the mission measures itself by: the word or field name that stands before the number (``accuracy``)."""
+    metric_better: Literal["higher", "lower"] = "higher"
+    """Which way is better."""
+    metric_tool: str = ""
+    """Only results of this tool are read for it; empty = of any."""
     budget_usd: float | None = None
     deadline_s: float | None = None
     trigger: str = ""
