@@ -63,6 +63,7 @@ async def _oversee_once(bundle: Bundle, channel: SocketChannel, clock: SystemClo
     record = SqliteRecord(settings.agent.state_dir / "overseer" / "record.db")
     schedule = ApSchedule(clock)
     model = None
+    book = None
     try:
         epoch = record.claim()
         policy = settings.policy
@@ -79,6 +80,7 @@ async def _oversee_once(bundle: Bundle, channel: SocketChannel, clock: SystemClo
             clock=clock,
             whole=whole,
             supervisor_open=True,
+            restricted="the supervisor has not said yet that people may command through this broker",
         )
         prompts = Prompts().load()
         enforcer = Enforcer(book, clock, bundle.boot, prompts.nudge)
@@ -118,6 +120,8 @@ async def _oversee_once(bundle: Bundle, channel: SocketChannel, clock: SystemClo
         )
         await overseer.run()
     finally:
+        if book is not None:  # a policy adopted meanwhile stays in force when the record can be written again
+            bundle.settings = bundle.settings.model_copy(update={"policy": book.policy})
         schedule.close()
         if model is not None:
             await model.close()

@@ -11,7 +11,7 @@ from watchdogd.core.detect import snapshot
 from watchdogd.core.detect.bank import Bank, BankState
 from watchdogd.core.escalation import Escalation
 from watchdogd.core.events import Event, RunFinished, RunStarted
-from watchdogd.core.health import Finding, Health, after
+from watchdogd.core.health import Channel, Finding, Health, Severity, after
 from watchdogd.core.lease.messages import Latch, Level, Order, Timing
 from watchdogd.core.lease.overseer import OverseerState, Pending, Unproven
 from watchdogd.core.policy import Memory, Policy
@@ -86,6 +86,8 @@ class Book:
     inspected_seq: int = 0
     inspected_at: float = 0.0
     """Clock.boot of the last valid inspection (seconds); of the start, before the first."""
+    looked_at: float = 0.0
+    """Clock.boot of the last look, valid or not (seconds)."""
     judge_failing_since: float | None = None
     degraded: str = ""
     restricted: str = ""
@@ -128,6 +130,7 @@ def step(book: Book, event: Event) -> tuple[Finding, ...]:
             active=True,
             started_seq=event.seq,
         )
+        still_broken(book, event.seq)
     elif isinstance(event.body, RunFinished):
         book.run = replace(book.run, active=False)
     book.bank_state, findings = book.bank.step(book.bank_state, event)
@@ -145,6 +148,7 @@ def load(
     clock: Clock,
     whole: Callable[[Event], Event],
     supervisor_open: bool,
+    restricted: str = "",
 ) -> Book:
     """The book as the record has it; events after the last snapshot are folded again."""
     desired = record.load(Desired, "desired") or Desired()
@@ -152,7 +156,7 @@ def load(
     now = clock.boot()
     pending = tuple(
         Pending(order=replace(order, epoch=epoch), issued_at=now, sent_at=0.0)
-        for _, order in record.scan(Order, "order/")
+        for _, order in record.scan(Order, "order/", limit=100_000)
         if order.n > desired.acked_n
     )
     proto = OverseerState(
@@ -182,6 +186,8 @@ def load(
         published=record.load(int, "published") or 0,
         inspected_seq=record.load(int, "inspected_seq") or 0,
         inspected_at=now,
+        looked_at=now,
+        restricted=restricted,
         judge_spent_usd=record.load(float, "judge_spent_usd") or 0.0,
         judge_day=record.load(str, "judge_day") or "",
     )
@@ -191,9 +197,37 @@ def load(
     unreadable = record.load(str, "unreadable")
     if unreadable:
         book.proto = replace(book.proto, unreadable=unreadable)
-    book.escalations = {one.id: one for _, one in record.scan(Escalation, "escalation/")}
+    book.escalations = {one.id: one for _, one in record.scan(Escalation, "escalation/", limit=100_000)}
     _refold(record, book, whole)
+    still_broken(book, book.folded_seq)
     return book
+
+
+def unreadable(reason: str, seq: int) -> Finding:
+    """An event that does not fit its chain keeps the run unknown until an operator acknowledges it."""
+    return Finding(
+        rule="safety/record-broken",
+        channel=Channel.SAFETY,
+        severity=Severity.UNKNOWN,
+        risk=1.0,
+        headline=reason,
+        evidence=(seq,),
+        key="record",
+        since=seq,
+    )
+
+
+def still_broken(book: Book, seq: int) -> None:
+    """What is not acknowledged outlives restarts and runs."""
+    if book.proto.unreadable:
+        book.health = after(book.health, (unreadable(book.proto.unreadable, seq),), max(seq, 1), None)
+
+
+def mended(book: Book) -> None:
+    """An operator has acknowledged it."""
+    over = replace(unreadable(book.proto.unreadable, book.folded_seq), severity=Severity.OK)
+    book.proto = replace(book.proto, unreadable="")
+    book.health = after(book.health, (over,), book.folded_seq, None)
 
 
 def _refold(record: Record, book: Book, whole: Callable[[Event], Event]) -> None:

@@ -11,7 +11,7 @@ from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, Re
 from watchdogd.core.ids import SEGMENT
 from watchdogd.core.lease import overseer as lease
 from watchdogd.core.lease.messages import AnswerOrder, Level, NudgeOrder, RunOrder, StopOrder
-from watchdogd.overseer.book import Book
+from watchdogd.overseer.book import Book, mended
 from watchdogd.overseer.enforce import Enforcer
 from watchdogd.ports import Clock, Received, Record, Transaction
 from watchdogd.wire import codec
@@ -192,7 +192,8 @@ class Desk:
             names = [target]
         elif target:
             raise RequestRefused(self._no_such(target, "latch or question about one"))
-        self._enforcer.out.lines.append(Lift(by=user))
+        if not target:  # a named latch leaves somebody else's freeze or kill alone
+            self._enforcer.out.lines.append(Lift(by=user))
         for name in names:
             self._enforcer.release(changing, name, user)
             for one in tuple(self.book.escalations.values()):
@@ -266,12 +267,16 @@ class Desk:
             answer="approved" if answer == "approved" else "denied",
             action_digest=digest,
             by=user,
-            text=request.text,
+            text=request.text if self._may_speak(user) else "",
             valid_until=valid_until,
         )
         self._enforcer.close(changing, one, answer, user, request.text)
         self._enforcer.order(changing, one.run, body)
         return self._ok(request, f"{one.id} {answer} by {user}")
+
+    def _may_speak(self, user: str) -> bool:
+        """Whether words of ``user`` may reach the model: refusing is open to everybody, talking to it is not."""
+        return any(permitted(self.book.policy.operators, user, scope) for scope in (Scope.NUDGE, Scope.APPROVE))
 
     def _ack(self, changing: Transaction, user: str, request: Request) -> Response:
         one = self._question(request)
@@ -279,7 +284,7 @@ class Desk:
             raise RequestRefused(f"{one.id} is a question: {' or '.join(one.options)} {one.id}")
         self._enforcer.close(changing, one, "acked", user, request.text)
         if one.group == "record-broken":
-            self.book.proto = replace(self.book.proto, unreadable="")
+            mended(self.book)
             changing.put("unreadable", "")
         return self._ok(request, f"{one.id} acknowledged by {user}")
 
@@ -296,8 +301,10 @@ class Desk:
         if request.target not in missions:
             known = ", ".join(sorted(missions)) or "none"
             raise RequestRefused(f"no mission is called {request.target!r}; there are: {known}")
+        if dry:
+            raise RequestRefused("dry runs are not available yet: this would run the mission for real")
         self._enforcer.out.lines.append(Lift(by=user))
-        order = self._enforcer.order(changing, "", RunOrder(mission=request.target, by=user, dry_run=dry))
+        order = self._enforcer.order(changing, "", RunOrder(mission=request.target, by=user))
         return self._ok(request, f"mission {request.target} is queued (order {order.n})")
 
     def _level(self, changing: Transaction, user: str, request: Request) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from watchdogd.core.escalation import Escalation, ReleaseLatch, expired, folded, inbox, within_cap
-from watchdogd.core.health import Channel, Finding, Severity
+from watchdogd.core.health import Channel, Severity
 from watchdogd.core.ids import Role
 from watchdogd.core.lease import overseer as lease
 from watchdogd.core.lease.messages import AnswerOrder, Latch, Mode, NudgeOrder, Order, OrderBody, StopOrder
@@ -152,7 +152,7 @@ class Enforcer:
         """Opens a notice or a question; a repeated notice raises the count of the one that is open."""
         now = self._clock.wall()
         questions = self.book.policy.questions
-        mark = "n" if effect.subject is None else "q"
+        mark = "n" if effect.subject is None else "p"  # q is the worker's: its numbers are of another record
         new = Escalation(
             id=id or f"{mark}{self._serial(changing)}",
             run=self.book.run.id,
@@ -314,17 +314,3 @@ class Enforcer:
             Tell(group=latch, severity=severity, headline=reason, evidence=evidence, subject=subject),
             decision=f"d{name}",
         )
-
-
-def unreadable(reason: str, seq: int) -> Finding:
-    """An event that does not fit its chain keeps the run unknown until an operator acknowledges it."""
-    return Finding(
-        rule="safety/record-broken",
-        channel=Channel.SAFETY,
-        severity=Severity.UNKNOWN,
-        risk=1.0,
-        headline=reason,
-        evidence=(seq,),
-        key="record",
-        since=seq,
-    )

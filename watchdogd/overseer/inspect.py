@@ -13,7 +13,7 @@ from watchdogd.core.policy import Judging, decide
 from watchdogd.core.verdict import Invalid, Verdict
 from watchdogd.overseer.book import Book, event_key
 from watchdogd.overseer.enforce import Enforcer
-from watchdogd.overseer.judge import Glance, Judge, Looked, glance
+from watchdogd.overseer.judge import SILENT, Glance, Judge, Looked, glance
 from watchdogd.ports import Clock, Record, Schedule, Transaction
 from watchdogd.wire.messages import VerdictReport
 
@@ -81,7 +81,7 @@ class Inspection:
         """The monotonic check beside the wall-clock schedule: is a look due by the boot clock alone?"""
         if self._judge is None or self.looking or not self._news():
             return False
-        return self._clock.boot() - self.book.inspected_at > self._interval_s + 2 * self.book.policy.judging.jitter_s
+        return self._clock.boot() - self.book.looked_at > self._interval_s + 2 * self.book.policy.judging.jitter_s
 
     def _news(self) -> bool:
         return self.book.run.id != "" and self.book.folded_seq > self.book.inspected_seq
@@ -91,9 +91,9 @@ class Inspection:
         if self._judge is None or self.looking or not self._news() or self._spent():
             return None
         first = max(self.book.inspected_seq + 1, self.book.run.started_seq)
-        shown = self._record.scan(Event, "event/", after=event_key(first - 1) + "~" if first > 1 else "", limit=2_000)
+        shown = self._record.scan(Event, "event/", after=event_key(first - 1) + "~" if first > 1 else "", limit=20_000)
         worker_events = [event for key, event in shown if "/tick" not in key]
-        if not worker_events:
+        if not any(not isinstance(one.body, SILENT) for one in worker_events):
             return None
         return glance(self.book.run, worker_events, channels(self.book.health), self._judge.system)
 
@@ -130,12 +130,14 @@ class Inspection:
         self._enforcer.row(changing, "verdict", report, headline)
         self._interval_s = next_interval(self.book.policy.judging, self._interval_s, verdict)
         now = self._clock.boot()
+        self.book.looked_at = now
         if not isinstance(verdict, Verdict):
             if self.book.judge_failing_since is None:
                 self.book.judge_failing_since = now
             return
         self.book.judge_failing_since = None
-        self.book.inspected_seq, self.book.inspected_at = looked.glance.last_seq, now
+        self.book.inspected_seq = max(self.book.inspected_seq, looked.glance.last_seq)
+        self.book.inspected_at = now
         changing.put("inspected_seq", self.book.inspected_seq)
         self.book.memory, decisions = decide(
             self.book.policy,
@@ -151,7 +153,9 @@ class Inspection:
         if self.book.judge_day != self._today():
             self.book.judge_day, self.book.judge_spent_usd = self._today(), 0.0
         if looked.usage is not None:
-            self.book.judge_spent_usd += self._price(looked.model, looked.usage) or 0.0
+            cost = self._price(looked.model, looked.usage)
+            cap = self.book.policy.judging.budget_usd_per_day or 0.0
+            self.book.judge_spent_usd += cap if cost is None else cost  # of unknown price: the cap must still bind
         changing.put("judge_spent_usd", self.book.judge_spent_usd)
         changing.put("judge_day", self.book.judge_day)
 

@@ -34,6 +34,7 @@ class LocalDesk:
         self.book.proto = replace(
             self.book.proto,
             policy=policy.digest,
+            mode=policy.mode,
             level=self.book.level or policy.level,
             lrev=self.book.proto.lrev + 1,
         )

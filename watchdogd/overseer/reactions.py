@@ -53,7 +53,7 @@ class Reactions:
                 self._enforcer.withdraw(changing, event.run, "the run is over")
                 if body.outcome not in ("done", "stopped"):
                     what = f"run {event.run} ended: {body.outcome}. {body.reason}"
-                    self._notice(changing, f"run/{event.run}", Severity.WARN, what, event)
+                    self._notice(changing, f"run/{self.book.run.mission}", Severity.WARN, what, event)
             case _:
                 pass
 

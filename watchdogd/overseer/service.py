@@ -16,17 +16,17 @@ from watchdogd.core.lease.messages import Ack, Beat, OrderAck
 from watchdogd.core.lease.overseer import EventStep
 from watchdogd.core.plan import Tell
 from watchdogd.core.policy import decide
-from watchdogd.overseer.book import Book
+from watchdogd.overseer.book import Book, unreadable
 from watchdogd.overseer.deadlines import Deadlines
 from watchdogd.overseer.desk import Desk
-from watchdogd.overseer.enforce import Enforcer, Outgoing, unreadable
+from watchdogd.overseer.enforce import Enforcer, Outgoing
 from watchdogd.overseer.inspect import Inspection
 from watchdogd.overseer.judge import Looked
 from watchdogd.overseer.local import LocalDesk
 from watchdogd.overseer.outbox import republished
 from watchdogd.overseer.reactions import Reactions
 from watchdogd.overseer.reports import Reports
-from watchdogd.overseer.watch import Watch
+from watchdogd.overseer.watch import Folded, Watch
 from watchdogd.ports import Bus, Clock, Link, Received, Record, Transaction
 from watchdogd.ports import Channel as SupervisorChannel
 from watchdogd.wire.channel import Adopt, Command, Hello, Line, Restrict
@@ -88,6 +88,7 @@ class Overseer:
         self._local = LocalDesk(book, enforcer, clock)
         self._reports = Reports(book=book, enforcer=enforcer, clock=clock, put=self._put, say=self._say)
         self._published_on_disk = book.published
+        self._acked_on_disk = book.proto.acked_n
 
     def _offer(self, what: Input) -> None:
         with suppress(asyncio.QueueFull):  # timers and looks come again; events are asked for again by the protocol
@@ -186,7 +187,6 @@ class Overseer:
         self._enforcer.out = Outgoing()
         beats: list[Beat] = []
         proven: tuple[lease.Unproven, ...] = ()
-        acked_before = self.book.proto.acked_n
         if all(isinstance(one, Timer) for one in batch) and not self._timer_due():
             proven = self._proto_timers()
             if not proven:
@@ -204,8 +204,9 @@ class Overseer:
             proven = (*proven, *self._proto_timers())
             if proven:
                 self._desk.held(changing, proven, "every lease without the latch has ended")
-            if self.book.proto.acked_n != acked_before:
-                self._enforcer.orders_done(changing, acked_before)
+            if self.book.proto.acked_n != self._acked_on_disk:
+                self._enforcer.orders_done(changing, self._acked_on_disk)
+                self._acked_on_disk = self.book.proto.acked_n
         for one in batch:
             if isinstance(one, Received) and one.done is not None:
                 one.done()
@@ -255,7 +256,8 @@ class Overseer:
             return None
         match message.payload:
             case Event() as event:
-                self._event(changing, event)
+                if self._event(changing, event).odd:
+                    self._desk.ignore(changing, arrived, "schema")
             case Beat() as beat if not arrived.retained:
                 if beat.ack is not None:
                     self._acked(changing, beat.ack)
@@ -281,10 +283,10 @@ class Overseer:
 
     # --- events ---
 
-    def _event(self, changing: Transaction, event: Event) -> None:
+    def _event(self, changing: Transaction, event: Event) -> Folded:
         folded = self._watch.take(changing, event)
         if folded.step is not EventStep.FOLD:
-            return
+            return folded
         self._last_tick = self._clock.boot()
         if folded.broken:
             self._quarantine(changing, event, folded.broken)
@@ -293,6 +295,7 @@ class Overseer:
             self._decide(changing)
         if any(finding.severity.rank >= Severity.WARN.rank for finding in folded.findings):
             self._inspection.soon()
+        return folded
 
     def _quarantine(self, changing: Transaction, event: Event, why: str) -> None:
         finding = unreadable(why, event.seq)
@@ -401,7 +404,7 @@ class Overseer:
         link.put(self._enforcer.inbox_message())
 
     async def _publishing(self) -> None:
-        """Verdicts, decisions, escalations, answers, in order from the record; it moves on on the broker's word."""
+        """Verdicts, decisions, escalations, answers, in order from the record; the next one waits for the broker."""
         while True:
             await self._rows_due.wait()
             self._rows_due.clear()

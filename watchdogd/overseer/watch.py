@@ -27,6 +27,8 @@ class Folded:
     findings: tuple[Finding, ...] = ()
     broken: str = ""
     """Why the event does not fit the chain; empty = it does."""
+    odd: bool = False
+    """It holds what no record can (an endless number): it is none of the worker's rows."""
 
 
 def whole_text(objects: Objects) -> Callable[[Event], Event]:
@@ -63,7 +65,10 @@ class Watch:
         where = event_step(self.book.folded_seq, event.seq)
         if where is not EventStep.FOLD:
             return Folded(step=where)
-        broken = self._chain(event)
+        try:
+            broken = self._chain(event)
+        except ValueError:
+            return Folded(step=EventStep.GAP, odd=True)
         changing.put(event_key(event.seq), event)
         if isinstance(event.body, RunStarted):
             changing.put("run_key", event_key(event.seq - 1) if event.seq > 1 else "")

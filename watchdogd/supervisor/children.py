@@ -45,6 +45,8 @@ class Keeper:
         self.child: Child | None = None
         self.restarts = Restarts()
         self._stopping = False
+        self.pausing = False
+        """It died and waits for its next start."""
         self._wake = asyncio.Event()
 
     def poke(self) -> None:
@@ -84,11 +86,14 @@ class Keeper:
 
     async def _pause(self, seconds: float) -> None:
         self._wake.clear()
+        self.pausing = True
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             return
+        finally:
+            self.pausing = False
 
     async def stop(self, grace_s: float) -> Proof | None:
         """Ends the child in order, then for certain; the proof, None when there was none."""

@@ -74,6 +74,7 @@ class Supervisor:
         self._ready_told = False
         self._link_was_up = False
         self._info_due = False
+        self._telling: asyncio.Future[None] | None = None
         self._reason = "starting"
 
     # --- life ---
@@ -125,6 +126,7 @@ class Supervisor:
         what = f"{ended.role.value} ended with status {ended.status}"
         if ended.gave_up:
             what = f"{what}; {ended.gave_up}, next try in {ended.again_in_s:.0f} s"
+            self._telling = asyncio.get_running_loop().run_in_executor(None, self._alarm, what)
         if not self._stopping.is_set():
             self._say(what)
         if ended.role is Role.WORKER:
@@ -277,7 +279,8 @@ class Supervisor:
     def _tell_systemd(self) -> None:
         """Ready once; pings only while each role is as it should be."""
         as_decided = self._deadman.state.decided is not None
-        worker_right = self._worker.child is not None or as_decided
+        # A worker that waits for its next start is held, not lost: ending the daemon would only forget its restarts.
+        worker_right = self._worker.child is not None or as_decided or self._worker.pausing
         if self._overseer_up and worker_right:
             if not self._ready_told:
                 self._ready_told = True

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from watchdogd.core.errors import BusDown, RecordError
+from watchdogd.core.errors import BusDown, RecordError, WireError
 from watchdogd.core.events import Event, Impact
 from watchdogd.core.ids import Role
 from watchdogd.core.lease import worker as lease
@@ -186,8 +186,8 @@ class Controller:
             try:
                 async with self._bus.connect() as link:
                     await self._serve(link)
-            except* BusDown:
-                pass
+            except* (BusDown, WireError):
+                pass  # a row that cannot travel holds the worker: no lease is granted beyond it
             finally:
                 self._link = None
                 self._state = lease.disconnected(self._state)

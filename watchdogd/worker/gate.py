@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 from watchdogd.core.access import Act, Allow, Approval, Ask, Bounds, Budget, Deny, Ruling, rule
 from watchdogd.core.conversation import ToolUse
+from watchdogd.core.errors import ToolError
 from watchdogd.core.escalation import SHOWN_LIMIT
-from watchdogd.core.events import Gated, Held, Impact, Released, ToolFinished, ToolIntended, ToolStarted
+from watchdogd.core.events import Args, Gated, Held, Impact, Released, ToolFinished, ToolIntended, ToolStarted
 from watchdogd.core.ids import canonical
 from watchdogd.core.lease.messages import AnswerOrder, Mode
 from watchdogd.core.lease.worker import Wait
@@ -20,6 +21,8 @@ from watchdogd.worker.journal import Journal
 from watchdogd.worker.tools.call import Call
 from watchdogd.worker.tools.toolbox import ASK, Toolbox
 
+LARGEST_ARGS_BYTES = 96 * 1024
+"""Of a call's arguments as JSON: the event that carries them must fit on the bus (256 KiB) beside a question's text."""
 SAY_HELD_AFTER_S = 2.0
 """A wait shorter than this is the protocol's ordinary round trip and no event (seconds)."""
 
@@ -66,6 +69,13 @@ def act_of(call: Call) -> Act:
     )
 
 
+def fits(args: Args) -> None:
+    """Refuses arguments that could not be recorded and shown whole. Raises: ToolError."""
+    size = len(canonical(dict(args)))
+    if size > LARGEST_ARGS_BYTES:
+        raise ToolError(f"the arguments have {size} bytes, {LARGEST_ARGS_BYTES} are the limit: use smaller calls")
+
+
 class Gate:
     """Lets one call at a time through."""
 
@@ -102,6 +112,7 @@ class Gate:
             RecordError: the record refuses; nothing was started.
         """
         while True:
+            fits(use.args)
             call = self._toolbox(run).prepare(use)
             if by_mission and call.profile is not None:  # the mission's own limit, shorter or longer than the tools'
                 call = replace(call, profile=replace(call.profile, time_s=run.mission.done_timeout_s))
@@ -141,7 +152,7 @@ class Gate:
         act = act_of(call)
         if by_mission:
             act = replace(act, impact=Impact.READ)
-        approvals = [one for _, one in self._record.scan(Approval, f"approval/{run.id}/")]
+        approvals = [one for _, one in self._record.scan(Approval, f"approval/{run.id}/", limit=100_000)]
         return rule(
             act,
             level=self._control.told.level,
@@ -271,7 +282,7 @@ class Gate:
         """Suspends until the question about ``call`` is answered; a question already asked is not asked again."""
         key = f"asked/{run.id}/{call.use.id}"
         asked = self._record.load(Asked, key)
-        if asked is None or asked.action_digest != call.action_digest or self._answered(run, asked) is not None:
+        if asked is None or asked.action_digest != call.action_digest or self._spent(run, asked, call):
             asked = Asked(
                 question=f"q{self._journal.head + 1}",
                 call=call.use.id,
@@ -304,6 +315,14 @@ class Gate:
             self.on_change()
         return answer
 
+    def _spent(self, run: Run, asked: Asked, call: Call) -> bool:
+        """Whether the question was answered by an approval that no longer opens the gate, so that it is asked anew.
+
+        A denial, a timeout and the answer to the model's own question count also when they came while it was away.
+        """
+        answer = self._answered(run, asked)
+        return answer is not None and answer.answer == "approved" and call.use.name != ASK
+
     def _answered(self, run: Run, asked: Asked) -> AnswerOrder | None:
         return self._record.load(AnswerOrder, f"answer/{run.id}/{asked.question}")
 
@@ -311,6 +330,8 @@ class Gate:
 
     def _start(self, run: Run, call: Call, intent: int, approval: str) -> Passed | None:
         """Puts the start on disk, then looks once more; None = something changed, nothing ran, look again."""
+        if self._toolbox(run).prepare(call.use).action_digest != call.action_digest:
+            return None  # a file it names changed while it waited: it is looked at, and asked about, anew
         epoch, nonce = self._control.lease_name
         key = f"approval/{run.id}/{approval}"
         granted = self._record.load(Approval, key) if approval else None

@@ -27,6 +27,7 @@ class Journal:
 
     def text(self, whole: str) -> Text:
         """``whole`` ready to travel; what does not fit is kept in ``objects`` first."""
+        whole = self._redactor.text(whole)  # before it is cut: half a secret has no shape to be known by
         if len(whole) > HEAD_CHARS + TAIL_CHARS:
             self._objects.put(whole)
         return Text.of(whole)

@@ -96,7 +96,7 @@ class OrderBook:
         return ""
 
     def _asked(self, run: Run, question: str) -> Asked | None:
-        for _, asked in self._record.scan(Asked, f"asked/{run.id}/"):
+        for _, asked in self._record.scan(Asked, f"asked/{run.id}/", limit=100_000):
             if asked.question == question:
                 return asked
         return None

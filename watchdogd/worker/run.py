@@ -19,6 +19,8 @@ from watchdogd.core.conversation import (
 )
 from watchdogd.core.errors import ModelError, RecordFenced, RecordFull, ToolError
 from watchdogd.core.events import (
+    HEAD_CHARS,
+    Args,
     Held,
     ModelCalled,
     ModelStarted,
@@ -29,10 +31,11 @@ from watchdogd.core.events import (
     ToolIntended,
     Usage,
 )
+from watchdogd.core.ids import canonical
 from watchdogd.core.lifecycle import Run, Started
 from watchdogd.ports import Clock, Model, ModelReply, ModelRequest, Record
 from watchdogd.worker.control import Controller
-from watchdogd.worker.gate import Gate, Passed, Refused, Replied
+from watchdogd.worker.gate import LARGEST_ARGS_BYTES, Gate, Passed, Refused, Replied
 from watchdogd.worker.journal import Journal
 from watchdogd.worker.tools.call import Outcome
 from watchdogd.worker.tools.toolbox import Toolbox
@@ -141,8 +144,9 @@ class Runner:
         if self.draining:
             raise Drained
         self._refresh()
-        if self._run.stop:
-            return self._must_end()
+        ended = self._must_end()  # time passed while it held
+        if ended is not None:
+            return ended
         uses = unanswered(self._conversation)
         if uses:
             await self._call(uses[0])
@@ -168,6 +172,8 @@ class Runner:
             return self._over("budget", f"the budget of ${mission.budget_usd:.2f} is spent")
         if left_tokens is not None and left_tokens <= 0:
             return self._over("budget", f"the budget of {mission.budget_tokens} tokens is spent")
+        if run.unpriced and mission.budget_usd is not None:
+            return self._over("budget", "a call's price is unknown, so the money budget cannot be kept")
         if run.step >= mission.max_steps:
             return self._over("gave_up", f"{run.step} steps are the limit")
         if mission.deadline_s is not None and self._clock.wall() - run.started_at > mission.deadline_s:
@@ -313,7 +319,9 @@ class Runner:
         try:
             verdict = await self._gate.admit(self._run, use)
         except ToolError as why:
-            self._journal.append(ToolIntended(call=use.id, tool=use.name, args=use.args, summary=use.name))
+            self._journal.append(
+                ToolIntended(call=use.id, tool=use.name[:200], args=shortened(use.args), summary=use.name[:200])
+            )
             text = f"error: {why}"
             self._extend(
                 [result(use.id, text, is_error=True)],
@@ -479,6 +487,12 @@ class Runner:
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1][:200] if lines else ""
+
+
+def shortened(args: Args) -> Args:
+    """``args`` as they are recorded for a call that was not even prepared: cut where they would not fit."""
+    text = canonical(dict(args))
+    return args if len(text) <= LARGEST_ARGS_BYTES else {"cut": text[:HEAD_CHARS], "bytes": len(text)}
 
 
 def in_doubt(started: Started) -> str:

@@ -194,6 +194,8 @@ def acknowledged(state: OverseerState, now: float, ack: Ack) -> tuple[OverseerSt
 
 def expired(state: OverseerState, now: float) -> tuple[OverseerState, tuple[Unproven, ...]]:
     """O4: the pauses that hold because every lease without them is dead by now."""
+    if state.mode is Mode.SHADOW:
+        return state, ()  # nothing runs out where no lease is asked for: only the worker's word proves a pause
 
     def dead(one: Unproven) -> bool:
         return now > max(one.at, state.started_at) + state.timing.ttl_s + PROOF_MARGIN_S
@@ -222,8 +224,8 @@ def ordered(state: OverseerState, now: float, run: str, body: OrderBody) -> tupl
 
 
 def orders_acked(state: OverseerState, n: int) -> OverseerState:
-    """Orders up to ``n`` were applied."""
-    if n <= state.acked_n:
+    """Orders up to ``n`` were applied; a number that no order has counts for nothing."""
+    if not state.acked_n < n <= state.last_n:
         return state
     rest = tuple(one for one in state.pending if one.order.n > n)
     return replace(state, acked_n=n, pending=rest)
