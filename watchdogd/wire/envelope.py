@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, get_args, get_type_hints
@@ -149,9 +150,14 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
 def _parsed(raw: bytes) -> dict[str, Any]:
     try:
-        envelope = json.loads(raw, parse_constant=_no_number)
+        envelope = json.loads(raw, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         raise WireError("not-json", "not JSON") from None
     if not isinstance(envelope, dict):
@@ -182,12 +188,21 @@ def decode(topics: Topics, topic: str, raw: bytes) -> Message:
             return Message(payload=request, headline="", at=0, source=user, user=user)
     envelope = _parsed(raw)
     if route.payload is Request and "specversion" not in envelope:
-        request = codec.load(Request, envelope)
+        request = _usable(codec.load(Request, envelope))
         return Message(payload=request, headline="", at=0, source=user, user=user, expires=request.expires)
     message = _from_envelope(envelope, route, user)
+    if isinstance(message.payload, Request):
+        _usable(message.payload)
     if topics.of(message) != topic:
         raise WireError("topic", "the payload speaks for another topic")
     return message
+
+
+def _usable(request: Request) -> Request:
+    """``request``, if it can be recorded. Raises: WireError."""
+    if request.expires is not None and not math.isfinite(request.expires):
+        raise WireError("schema", "expires is no time")
+    return request
 
 
 def opened(topics: Topics, topic: str, raw: bytes) -> tuple[Message | None, WireError | None]:

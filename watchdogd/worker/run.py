@@ -251,7 +251,11 @@ class Runner:
         cost = self._mind.price(reply.model, reply.usage)
         usage = reply.usage
         tokens = usage.input_tokens + usage.output_tokens + usage.cache_write_tokens + usage.cache_read_tokens
-        led_nowhere = not reply.tool_uses and reply.stop_reason != "end_turn"
+        silent = not reply.tool_uses and not reply.text.strip()
+        said = (
+            "empty" if silent and reply.stop_reason == "end_turn" else reply.stop_reason
+        )  # saying nothing claims nothing
+        led_nowhere = not reply.tool_uses and said != "end_turn"
         run = replace(
             self._run,
             messages=len(self._conversation) + 1,
@@ -259,7 +263,7 @@ class Runner:
             tokens=self._run.tokens + tokens,
             unpriced=self._run.unpriced or cost is None,
             refusals=self._run.refusals + 1 if led_nowhere else 0,
-            stop_reason=reply.stop_reason,
+            stop_reason=said,
         )
         message = Message(role="assistant", content=reply.content)
         with self._journal.transaction() as writing:
@@ -413,7 +417,7 @@ class Runner:
         outcome = await self._check(use)
         if outcome is None:
             return None
-        if outcome.ok:
+        if outcome.ok and outcome.exit_code == 0:  # test and grep answer with 1, which is no error and still a no
             return self._over("done", f"done_when passed: {run.mission.done_when}")
         run = replace(self._run, done_checks=run.done_checks + 1)
         self._save(run)
