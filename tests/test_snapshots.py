@@ -6,6 +6,7 @@ import socket
 import stat
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -449,6 +450,40 @@ def test_an_incomplete_checkpoint_with_a_tree_is_no_target(store, root, monkeypa
     monkeypatch.undo()
     with pytest.raises(SnapshotError, match="c1 is incomplete: 1 paths changed"):
         restored(store, root)
+
+
+def test_a_tree_as_deep_as_the_limit_comes_back_from_the_bottom_and_from_the_top(store, root):
+    def at_bottom(act):
+        fds = [os.open(root, os.O_RDONLY)]
+        for _ in range(scan.DEPTH):
+            with suppress(FileExistsError):
+                os.mkdir("d", dir_fd=fds[-1])
+            fds.append(os.open("d", os.O_RDONLY, dir_fd=fds[-1]))
+        act(fds[-1])
+        for fd in fds:
+            os.close(fd)
+
+    def write(text):
+        def act(fd):
+            file = os.open("f", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, dir_fd=fd)
+            os.write(file, text)
+            os.close(file)
+
+        return act
+
+    at_bottom(write(b"good"))
+    manifest = taken(store, root)
+    assert (manifest.missed, manifest.files) == ((), 1)
+    at_bottom(write(b"damaged"))
+    restored(store, root)
+    assert store.diff("c1", str(root)).items == ()
+    (root / "d").rename(root / "moved")
+    restored(store, root, quarantine_id="q2")
+    assert store.diff("c1", str(root)).items == ()
+    assert store.verify("c1") == ()
+    with store.preview(str(root), id="p1") as preview:
+        assert preview.changes().items == ()
+    assert store.collect({"c1"}).checkpoints == ()
 
 
 # --- comparing --------------------------------------------------------------------------------------------------------
