@@ -190,7 +190,7 @@ class Overseer:
         if all(isinstance(one, Timer) for one in batch) and not self._timer_due():
             proven = self._proto_timers()
             if not proven:
-                self._record.check()  # O1: also before what leaves without a transaction
+                self._record.check()  # the fence stands before what leaves without a transaction too
                 self._after_commit([], self._enforcer.out)
                 return
         with self._record.transaction() as changing:
