@@ -194,12 +194,15 @@ def passages(text: str, seq: int, *, delegated: bool = False) -> list[Passage]:
     everything = sentences(text)
     heard: dict[int, Reading] = {}
     seen: set[str] = set()
+    cued = _cued(text) if large else set()
     for at, sentence in enumerate(everything):
         if large:
             if sentence in seen or (len(heard) > MOST_HEARD and not _TELLING.search(sentence)):
                 continue
             seen.add(sentence)
-        reading = _heard(sentence, large=large)
+            if not _NAMES.search(sentence) and sentence.isascii() and cued.isdisjoint(sentence.split()):
+                continue
+        reading = _heard(sentence)
         if reading is not None:
             heard[at] = reading
             if len(heard) > 4 * MOST_HEARD:
@@ -220,11 +223,16 @@ def _promise(heard: dict[int, Reading], at: int, everything: list[str]) -> float
     return reading.plain + beside + (0.3 if _TELLING.search(everything[at]) else 0.0)
 
 
-def _heard(sentence: str, *, large: bool) -> Reading | None:
-    if large and not _NAMES.search(sentence):
-        words = [word.strip(_EDGES) for word in sentence.lower().split()]
-        if CUE_WORDS.isdisjoint(words) and sentence.isascii() and not TAG.search(sentence):
-            return None
+def _cued(text: str) -> set[str]:
+    """The words of ``text``, as they are spelt in it, that speak to a machine or are markup."""
+    return {
+        word
+        for word in set(text.split())
+        if word.strip(_EDGES).lower() in CUE_WORDS or ("<" in word and TAG.search(word))
+    }
+
+
+def _heard(sentence: str) -> Reading | None:
     low = sentence.lower()
     ascii_only = low.isascii()
     tagged = MARKUP_CHARS.search(sentence) is not None and TAG.search(sentence) is not None
