@@ -72,9 +72,10 @@ def test_anybodys_pause_is_latched_then_held_and_no_call_starts_after_that(daemo
     say_plainly(daemon, "bob", "pause lunch")
 
     def stage(name: str) -> Seen:
-        return bob.wait(
+        found: Seen = bob.wait(
             name, lambda one: one if "/response/" in one.topic and one.payload.stage == name else None, since=since
         )
+        return found
 
     latched, held = stage("latched"), stage("held")
     assert bob.seen.index(latched) < bob.seen.index(held)
@@ -104,7 +105,7 @@ def test_the_pause_survives_the_death_of(daemon, operator, role):
         operator = daemon.viewer()
         since = 0
     status = operator.wait("a paused worker", paused, since=since) if role != "overseer" else None
-    leases(operator, since=since, epoch=epoch if role in ("overseer", "supervisor") else 0)
+    leases(operator, since=since, epoch=int(str(epoch)) if role in ("overseer", "supervisor") else 0)
     assert status is None or status.latches[0].name == "operator/bob"
     assert len(starts(daemon)) == before
     latest = operator.latest("state")

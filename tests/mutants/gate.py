@@ -201,7 +201,10 @@ GATES: tuple[Mutant, ...] = (
     Mutant(
         "overseer: a fenced one never reconnects (O1)",
         "it connects without a look at the record",
-        (Edit(SERVICE, "                self._record.check()  # O1: a", "                pass  # O1: a"),),
+        (
+            Edit(SERVICE, "                self._record.check()  # O1: a", "                pass  # O1: a"),
+            Edit(SERVICE, "                self._record.check()  # the fence", "                pass  # the fence"),
+        ),
         _pair("test_an_overseer_whose_record_was_claimed_answers_no_more_and_never_comes_back"),
     ),
     Mutant(
