@@ -253,10 +253,13 @@ def _burst(*, flagged: bool) -> Injector:
         source = [*base.rest, *base.done]
         if len(source) < 3:
             return False
+        bad: set[int] = set()
         for n in range(20):
+            if n % 5 == 0:
+                bad = {n + at for at in tape.rng.sample(range(5), 3)}
             one = source[n % len(source)]
             args = {**one.intended.args, "attempt": n} if n >= len(base.rest) else one.intended.args
-            if tape.rng.random() < 0.6:
+            if n in bad:
                 tape.call(one.intended.tool, args, tape.rng.choice(tape.words.errors), failed=flagged)
             else:
                 tape.call(one.intended.tool, args, f"{one.finished.result.shown}\n{n}")

@@ -41,6 +41,7 @@ _DECIMAL = re.compile(r"[^\d.]{0,2}(\d{1,15}\.\d{1,12})([^\d]{0,4})")
 _INTEGER = re.compile(r"[^\d]{0,3}(\d{1,18})([^\d]{0,4})")
 _BOUNDED = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(?:%|/\d{1,12}%?)")
 _EPOCH = re.compile(r"1\d{9}(?:\d{3}|\d{6}|\d{9})?(?:\.\d{1,9})?")
+_NO_VOWEL = re.compile(r"[^aeiouyAEIOUY\W\d_]{5}")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -231,6 +232,8 @@ def _taken(seen: Answers, place: int, before: str, now: str, bounds: list[str], 
         if len(seen.varying) >= MOST_VARYING:
             return kind is Kind.STAMP
         one = seen.varying[place] = Varying(kind, was, was)
+    if Kind.STAMP in (kind, one.kind) and Kind.BOUNDED not in (kind, one.kind):
+        one.kind = kind = Kind.STAMP  # once an id, always an id
     one.kind = max(one.kind, kind)
     one.bounded = one.bounded or _near_bound(bounds, value)
     if kind is Kind.WORD:
@@ -276,7 +279,13 @@ def _numbered(one: str, other: str, a: re.Match[str], b: re.Match[str]) -> tuple
 
 
 def _drawn(one: str, other: str) -> bool:
-    """Whether both words look drawn by lot, or one does and the other is as long."""
+    """Whether both words look drawn by lot, or one does and the other is as long; what they share in front aside."""
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    while start and one[start - 1].isalnum():
+        start -= 1
+    one, other = one[start:], other[start:]
     first, second = _random(one), _random(other)
     return first and second if len(one) != len(other) else first or second
 
@@ -290,7 +299,9 @@ def _random(word: str) -> bool:
     inner = word[1:]
     if not inner.islower() and not word.isupper() and sum(one.isupper() for one in inner) >= 2:
         return True
-    return sum(one in "aeiouyAEIOUY" for one in word) * 6 < len(word)
+    return sum(one in "aeiouyAEIOUY" for one in word) * 6 < len(word) or (
+        len(word) >= 8 and bool(_NO_VOWEL.search(word))
+    )
 
 
 def _digits(token: str) -> float:
@@ -318,7 +329,7 @@ def _going(one: Varying, length: int) -> Change:
     if one.kind is Kind.STAMP:
         return Change.PROGRESS if one.downs >= 2 and one.ups == 0 else Change.STAMP
     if one.kind is Kind.BOUNDED or one.bounded:
-        return Change.PROGRESS if not (one.ups and one.downs >= 2) else Change.STAMP
+        return Change.STAMP if 4 * min(one.ups, one.downs) > max(one.ups, one.downs) else Change.PROGRESS  # a gauge
     if one.kind is Kind.WORD:
         return Change.STAMP if moved >= MOST_BY_CHANCE else Change.UNDECIDED
     if one.kind is Kind.DURATION and moved < MOST_BY_CHANCE:

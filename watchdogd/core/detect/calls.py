@@ -27,6 +27,7 @@ LEAST_GAP_S = 8.0
 
 S = TypeVar("S")
 _SAME = frozenset({Change.EQUAL, Change.STAMP})
+_MOVING = frozenset({Change.UNDECIDED, Change.PROGRESS})
 
 
 @dataclass(slots=True)
@@ -68,8 +69,13 @@ class Call:
 
     @property
     def symbol(self) -> int:
-        """One number for call and answer; never equal while the answers are going somewhere."""
-        return (self.key ^ (self.answer * 3)) if self.change is not Change.PROGRESS else -self.number
+        """One number for call and answer."""
+        return self.key ^ (self.answer * 3)
+
+    @property
+    def moving(self) -> bool:
+        """Whether its answers are going somewhere, or might be."""
+        return self.change in _MOVING
 
     @property
     def stale(self) -> bool:
@@ -182,6 +188,8 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
     if took_s is None and event.at is not None and intent.at is not None:
         took_s = event.at - intent.at
     fault, error = _fault(state, done, intent)
+    if change in _MOVING and done.outcome == "unknown" and done.exit_code is None:
+        fault, error = Fault.NONE, 0  # only its words say error, and its numbers go somewhere
     seen.failed = fault is not Fault.NONE
     return Call(
         number=state.number,

@@ -6,7 +6,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from watchdogd.core.detect.answers import Change
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.failures import Fault
@@ -27,6 +26,8 @@ class Round:
     symbols: deque[int] = field(default_factory=deque)
     seqs: deque[int] = field(default_factory=deque)
     turns: deque[int] = field(default_factory=deque)
+    moving: deque[bool] = field(default_factory=deque)
+    """Whether the calls' answers were going somewhere."""
     matches: list[int] = field(default_factory=lambda: [0] * (LONGEST + 1))
     """By period: consecutive calls equal to the one a period earlier."""
     waits: int = 0
@@ -67,22 +68,24 @@ class Cycle:
         symbols.append(symbol)
         state.seqs.append(call.seq)
         state.turns.append(call.turn)
+        state.moving.append(call.moving)
         if size >= MEMORY:
             symbols.popleft()
             state.seqs.popleft()
             state.turns.popleft()
+            state.moving.popleft()
         state.waits = MEMORY if call.waits or call.fault is Fault.OUTAGE else max(0, state.waits - 1)
         found = NONE
         if state.period and not matches[state.period]:
             found, state.period = state.levels.over(RULE, Channel.PROGRESS, seq=event.seq), 0
         state.risk = 0.0
-        return state, found + (self._seen(state, call, best) if best else NONE)
+        return state, found + (self._seen(state, best) if best else NONE)
 
     def risk(self, state: Round) -> float:
         """How far a cycle is on its way to the first level."""
         return state.risk
 
-    def _seen(self, state: Round, call: Call, period: int) -> tuple[Finding, ...]:
+    def _seen(self, state: Round, period: int) -> tuple[Finding, ...]:
         limits = self.thresholds
         turns = state.matches[period] // period + 1
         factor = limits.waiting_factor if state.waits else 1
@@ -92,7 +95,7 @@ class Cycle:
             return NONE  # the same call over and over is another rule's
         state.risk = min(0.5, graded(turns - 1, warn, crit))
         severity = level(turns, warn, crit)
-        if severity is Severity.OK or call.change is Change.UNDECIDED:
+        if severity is Severity.OK or any(list(state.moving)[-period:]):
             return NONE
         length = min(len(state.seqs), period * turns)
         if 2 * (state.turns[-1] - state.turns[-length]) >= length:

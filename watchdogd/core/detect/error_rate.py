@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import log
+from math import log, sqrt
 from typing import ClassVar
 
 from watchdogd.core.detect.calls import Call
@@ -72,11 +72,18 @@ class ErrorRate:
         """How far the score is on its way to the first level."""
         return min(0.5, graded(state.score, self.thresholds.rate_warn, self.thresholds.rate_crit))
 
-    def _weight(self, state: Tally, *, failed: bool) -> float:
-        limits = self.thresholds
+    def _usual(self, state: Tally) -> float:
+        """The share of failed calls that is usual for this run."""
         calls = state.usual_calls + PRIOR_CALLS
-        usual = min(MOST, max(LEAST, (state.usual_failed + PRIOR_CALLS * limits.rate_usual) / calls))
-        trouble = limits.rate_trouble
+        return min(MOST, max(LEAST, (state.usual_failed + PRIOR_CALLS * self.thresholds.rate_usual) / calls))
+
+    def _most_usual(self, state: Tally) -> float:
+        """Failures in the window that chance alone would exceed once in 160 windows (2.5 standard deviations)."""
+        usual, calls = self._usual(state), len(state.last)
+        return calls * usual + 2.5 * sqrt(calls * usual * (1 - usual))
+
+    def _weight(self, state: Tally, *, failed: bool) -> float:
+        usual, trouble = self._usual(state), self.thresholds.rate_trouble
         return log(trouble / usual) if failed else log((1 - trouble) / (1 - usual))
 
     def _learn(self, state: Tally, *, failed: bool) -> None:
@@ -87,12 +94,14 @@ class ErrorRate:
     def _rate(self, state: Tally, event: Event) -> tuple[Finding, ...]:
         limits = self.thresholds
         severity = level(state.score, limits.rate_warn, limits.rate_crit)
+        if severity is Severity.OK and state.failed >= limits.window_warn and state.failed > self._most_usual(state):
+            severity = Severity.WARN
         if severity is Severity.OK:
             over = state.score < limits.rate_warn / 3
             return state.levels.over(RATE, Channel.ERRORS, seq=event.seq) if over else NONE
         text = f"{state.failed} of the last {len(state.last)} calls failed"
         seqs = tuple(seq for seq, bad in state.last if bad)[-8:]
-        risk = graded(state.score, limits.rate_warn, limits.rate_crit)
+        risk = max(0.5, graded(state.score, limits.rate_warn, limits.rate_crit))
         return state.levels.raised(RATE, Channel.ERRORS, severity, risk, text, seqs)
 
     def _row(self, state: Tally, event: Event, call: Call, *, failed: bool) -> tuple[Finding, ...]:

@@ -66,7 +66,7 @@ _EXIT = re.compile(
 )
 _FIRST_LINE = re.compile(
     r"\W{0,8}(?:[\w.]{1,40}[ :/-]\s?){0,3}(?:err(?:or)?|fatal|panic|exception|fail(?:ed|ure)?|abort(?:ed|ing)?"
-    r"|denied|invalid|rejected|refused)\b\W"
+    r"|denied|invalid|rejected|refused)\b(?!\W{1,3}\d+\.\d)\W"
     r"|\W{0,8}[\w.]{0,80}(?:Error|Exception|Fault|Failure)\b"
     r"|\W{0,8}[EF][A-Z]?\d{3,5}\b",
     re.IGNORECASE,

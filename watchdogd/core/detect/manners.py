@@ -86,11 +86,10 @@ def unfinished(tool: str, words: Sequence[str], answer: str) -> bool:
     if len(tokens) > SHORT_TOKENS:
         return False
     says = _UNFINISHED.search(answer[:400]) is not None
-    if says and len(tokens) <= STATE_TOKENS:
+    asks = _ASKS_STATE.search(tool) is not None
+    if len(tokens) <= STATE_TOKENS and (says or asks):
         return True
-    if _ASKS_STATE.search(tool) is None and not any(
-        len(one) <= SHORT_ARGUMENT and _ASKS_STATE.search(one) for one in words
-    ):
+    if not asks and not any(len(one) <= SHORT_ARGUMENT and _ASKS_STATE.search(one) for one in words):
         return False
     if says:
         return True

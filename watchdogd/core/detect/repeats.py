@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from watchdogd.core.detect.answers import Change
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.failures import Fault
@@ -61,9 +60,11 @@ class IdenticalCall:
             state.key, state.calls, state.failed, state.waits = call.key, 0, 0, 0
             state.turn, state.seqs, state.answer = call.turn, [], call.answer
             state.count = 0
-        elif call.answer != state.answer or call.change is Change.PROGRESS:
+        elif call.answer != state.answer:
             found = self._over(state, event, IDENTICAL)
             state.answer, state.count = call.answer, 0
+        elif call.moving:
+            found = self._over(state, event, IDENTICAL)
         state.calls += 1
         state.count += 1
         state.failed = state.failed + 1 if call.fault is not Fault.NONE else 0
@@ -91,8 +92,8 @@ class IdenticalCall:
         warn, crit = factor * warn, factor * crit
         state.risk = min(0.5, graded(state.count - 1, warn, crit))
         turns = call.turn - state.turn + 1
-        if call.change is Change.UNDECIDED or state.calls < 2 * turns:
-            return NONE  # not known yet, or one call per thing a person said: that is a conversation
+        if call.moving or state.calls < 2 * turns:
+            return NONE  # it goes somewhere, or one call per thing a person said: that is a conversation
         severity = level(state.count, warn, crit)
         found = NONE
         if severity is not Severity.OK:

@@ -42,6 +42,9 @@ _NOTHING_AT_ALL = re.compile(
 _LISTED = re.compile(r"[/\\]|\w\.\w{1,5}\b|\w[_-]\d|#\d|\b[\w.-]+@[\w.-]+|\A(?:[^\W\d]\S*\d|\d+[^\W\d]|\d{3})\S*\Z")
 
 
+_NOT_ITS_OWN = frozenset({Fault.OUTAGE, Fault.DENIED})
+
+
 @dataclass(slots=True)
 class Standstill:
     """One tool's answers."""
@@ -83,7 +86,7 @@ class Stagnation:
 
     def step(self, state: Standstills, event: Event, call: Call | None) -> tuple[Standstills, tuple[Finding, ...]]:
         """The tools' answers after ``call``."""
-        if call is None or call.fault is not Fault.NONE:
+        if call is None or call.fault in _NOT_ITS_OWN:
             return state, NONE
         tool = call.tool[:120]
         one, whole = state.tools.get(tool), call.whole

@@ -94,7 +94,9 @@ class Errors:
     rate_trouble: float = 0.55
     """Share of failed calls that is trouble (0 to 1)."""
     window_calls: int = 20
-    """Finished calls over which failures are counted for people to read."""
+    """Finished calls over which failures are counted."""
+    window_warn: int = 8
+    """Failures in that window, spread out, that raise WARN where the run does not usually fail so often. Measured."""
     row_warn: int = 5
     """Failed calls in a row, whatever their text, that raise WARN. Measured."""
     row_crit: int = 8
