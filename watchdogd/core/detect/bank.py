@@ -13,6 +13,7 @@ from watchdogd.core.detect.calls import KINDS as CALL_KINDS
 from watchdogd.core.detect.calls import Call, CallRule, CallState, finished
 from watchdogd.core.detect.context import Context
 from watchdogd.core.detect.cycles import Cycle
+from watchdogd.core.detect.derailment import Derailment
 from watchdogd.core.detect.detector import NONE, Detector
 from watchdogd.core.detect.drift_thresholds import Drift
 from watchdogd.core.detect.error_rate import ErrorRate
@@ -25,7 +26,14 @@ from watchdogd.core.detect.repeats import IdenticalCall
 from watchdogd.core.detect.replays import Replay, Restart
 from watchdogd.core.detect.rereads import Rereads
 from watchdogd.core.detect.revisits import Revisits
+from watchdogd.core.detect.safety_bounds import OutOfBounds
+from watchdogd.core.detect.safety_claims import ContradictedClaim
+from watchdogd.core.detect.safety_commands import DangerousCommand
+from watchdogd.core.detect.safety_destinations import UnlistedHost
+from watchdogd.core.detect.safety_secrets import ExposedSecret
+from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.detect.same_error import SameError
+from watchdogd.core.detect.slow_drift import MetricDrift
 from watchdogd.core.detect.spend import Spend
 from watchdogd.core.detect.stagnation import Stagnation
 from watchdogd.core.detect.stall import Stall
@@ -51,6 +59,7 @@ class Thresholds:
     progress: Progress = field(default_factory=Progress)
     errors: Errors = field(default_factory=Errors)
     recall: Recall = field(default_factory=Recall)
+    safety: Safety = field(default_factory=Safety)
     cost: Cost = field(default_factory=Cost)
 
 
@@ -204,6 +213,13 @@ def bank(thresholds: Thresholds | None = None) -> Bank:
     progress, errors, recall = limits.progress, limits.errors, limits.recall
     plain = (
         InjectedInstruction(limits.drift),
+        MetricDrift(limits.drift),
+        Derailment(limits.drift),
+        DangerousCommand(limits.safety),
+        OutOfBounds(limits.safety),
+        UnlistedHost(limits.safety),
+        ExposedSecret(limits.safety),
+        ContradictedClaim(limits.safety),
         Monologue(progress),
         BlindLoop(progress),
         Stall(progress),
