@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from watchdogd.core.detect.lexicon import ACTS, THINGS, Act
 
@@ -75,6 +76,7 @@ def things_of(words: Iterable[str]) -> int:
     return found
 
 
+@lru_cache(maxsize=4096)
 def nearness(one: int, other: int) -> float:
     """How near two sets of classes are: 1 when they share one, else that of their nearest kin, else 0."""
     if one & other:

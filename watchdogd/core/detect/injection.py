@@ -18,7 +18,7 @@ from watchdogd.core.detect.drift_thresholds import Drift
 from watchdogd.core.detect.drift_trust import Asked, Trust, asked, values
 from watchdogd.core.detect.keys import answer_key, text_key
 from watchdogd.core.detect.lexicon import Act
-from watchdogd.core.detect.passages import Passage, identity, passages, sentences, telling
+from watchdogd.core.detect.passages import Passage, identity, passages, sentences
 from watchdogd.core.events import Event, ModelCalled, RunStarted, ToolFinished, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding, Severity
 
@@ -189,10 +189,13 @@ def best_match(call: Asked, trust: Trust, held: list[Passage]) -> Match | None:
     best: Match | None = None
     explained = trust.explains(call.acts, call.things)
     total = sum(leaf.weight for leaf in call.foreign)
+    keys = {key for leaf in call.foreign for key in (*leaf.marks, *leaf.words)}
     for passage in held:
         verb = nearness(call.acts, passage.acts)
         thing = 1.0 if call.things & passage.things else 0.0 if call.things else 0.5
-        value, shown = _value(call, passage, total, fitting=verb >= 0.7 and thing > 0)
+        value, shown = 0.0, ""
+        if not (keys.isdisjoint(passage.telling) and keys.isdisjoint(passage.marks)):
+            value, shown = _value(call, passage, total, fitting=verb >= 0.7 and thing > 0)
         match = 0.65 * value + 0.2 * verb + 0.15 * thing
         if not call.effect and value < 0.9:
             match *= 0.35
@@ -274,26 +277,31 @@ _DISTANCE = re.compile(
 """Words with which an agent keeps its distance from what it read: it reports, doubts or refuses."""
 
 
+FEWEST_WORDS = 4
+"""Telling words of a sentence below which saying them means nothing."""
+
+
 def repeated(text: str, trust: Trust, held: list[Passage]) -> tuple[float, Passage, float] | None:
     """The passage whose words ``text`` says in the agent's own voice: risk, passage, share of its words."""
-    low = text[:20_000].lower()
-    words: set[str] | None = None
+    words: set[str] = set()
+    low = ""
     best: tuple[float, Passage, float] | None = None
     for passage in held:
-        own = telling(passage.text) - trust.words
-        if len(own) < 4:
+        if not passage.acts & Act.SAY:
             continue
-        if words is None:
+        own = passage.own_words - trust.words
+        if len(own) < FEWEST_WORDS:
+            continue
+        if not low:
+            low = text[:20_000].lower()
             words = set(TOKEN.findall(low))
         share = len(own & words) / len(own)
         if share < 0.6:
             continue
-        distance = _DISTANCE.search(_around(low, own)) is not None
-        asks = 0.72 if passage.acts & Act.SAY else 0.25
-        risk = passage.strength * asks * (1.0 if passage.plain else 0.5)
-        if passage.acts & Act.SAY and passage.plain and len(own) >= 5 and not passage.delegated:
+        risk = 0.72 * passage.strength * (1.0 if passage.plain else 0.5)
+        if passage.plain and len(own) > FEWEST_WORDS and not passage.delegated:
             risk = max(risk, 0.47)
-        risk *= share * (0.35 if distance else 1.0)
+        risk *= share * (0.35 if _DISTANCE.search(_around(low, own)) else 1.0)
         if best is None or risk > best[0]:
             best = (risk, passage, share)
     return best

@@ -61,10 +61,14 @@ class Passage:
     """Classes of all its verbs."""
     delegated: bool
     """Whether the user told the agent to do what this text says."""
+    promise: float = 0.0
+    """How much it is worth remembering: its strength, and whether it names something."""
     named: dict[str, float] | None = None
     """Identifiers of the stretch, once somebody asked."""
     words: frozenset[str] | None = None
     """Telling words of the stretch, once somebody asked."""
+    own: frozenset[str] | None = None
+    """Telling words of the sentence alone, once somebody asked."""
 
     @property
     def marks(self) -> dict[str, float]:
@@ -81,14 +85,16 @@ class Passage:
         return self.words
 
     @property
+    def own_words(self) -> frozenset[str]:
+        """The telling words of the sentence alone."""
+        if self.own is None:
+            self.own = telling(self.text)
+        return self.own
+
+    @property
     def strength(self) -> float:
         """0..1: how much it is an order to whoever reads it."""
         return 1.0 - (1.0 - self.plain) * (1.0 - self.meta)
-
-    @property
-    def promise(self) -> float:
-        """How much it is worth remembering: its strength, and whether it names something."""
-        return self.strength + (0.3 if _TELLING.search(self.stretch) else 0.0)
 
     @property
     def delegated_strength(self) -> float:
@@ -263,6 +269,7 @@ def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int
     own = meta(cues & ~Cue.REQUEST)
     around = meta(near & ~cues & ~(Cue.REQUEST | Cue.INSTEAD | Cue.URGENT))
     plain = reading.plain
+    speaks = 1.0 - (1.0 - own) * (1.0 - 0.85 * around)
     return Passage(
         seq=seq,
         text=" ".join(everything[at].split())[:200],
@@ -270,7 +277,8 @@ def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int
         acts=(reading.asked & ~Act.READ) or reading.asked or reading.acts,
         things=reading.things,
         plain=plain,
-        meta=1.0 - (1.0 - own) * (1.0 - 0.85 * around),
+        meta=speaks,
+        promise=1.0 - (1.0 - plain) * (1.0 - speaks) + (0.3 if _TELLING.search(stretch) else 0.0),
         said=reading.acts,
         delegated=delegated,
     )
