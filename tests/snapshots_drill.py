@@ -11,6 +11,6 @@ def drill() -> bool:
     files = ["tests/test_snapshots_random.py", "tests/test_snapshots_crash.py"]
     command = [sys.executable, "-m", "pytest", "-q", "--timeout", "3600", "--hypothesis-show-statistics", *files]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    counts = [line.strip() for line in done.stdout.splitlines() if " passing examples" in line or " passed" in line]
+    counts = [line.strip() for line in done.stdout.splitlines() if " passing" in line or " passed" in line]
     print("\n".join(counts) if done.returncode == 0 else done.stdout[-5_000:])
     return done.returncode == 0
