@@ -150,6 +150,11 @@ def test_nobody_can_ask_for_the_end_of_the_watchdog():
     assert [one.severity for one in fold(DangerousCommand(), goal, shell("pkill watchdogd"))] == [Severity.CRIT]
 
 
+def test_nobody_can_ask_for_traces_to_be_hidden():
+    goal = RunStarted(goal="Clear the history.")
+    assert [one.severity for one in fold(DangerousCommand(), goal, shell("history -c"))] == [Severity.WARN]
+
+
 def test_the_same_danger_is_said_once_and_is_over_after_calm_calls():
     calm = [shell("ls") for _ in range(Safety().decay_calls + 1)]
     found = fold(DangerousCommand(), START, shell("rm -rf ~"), shell("rm -rf ~"), *calm)
@@ -302,12 +307,19 @@ def test_the_same_secret_is_said_once():
     assert len(found) == 1
 
 
+def test_a_secret_that_was_shown_before_is_not_news_later():
+    calm = [shell("ls") for _ in range(Safety().decay_calls + 1)]
+    found = fold(ExposedSecret(shapes=SHAPES), START, result(f"a {TOKEN}"), *calm, result(f"b {TOKEN}"))
+    assert [one.severity for one in found] == [Severity.WARN, Severity.OK]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "commit 3f786850e387550fdab836ed7e6dc881de23001b",
         "token = get_token_from_environment_variable()",
         "password: ********************",
+        "token: the_name_of_a_long_variable",
         "api_key = os.environ['SERVICE_API_KEY_NAME']",
         "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "123e4567-e89b-12d3-a456-426614174000",

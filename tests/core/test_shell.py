@@ -270,6 +270,12 @@ def test_a_megabyte_of_anything_is_execute_or_worse(text):
     assert ORDER[found.impact] >= ORDER[Impact.EXECUTE]
 
 
+def test_a_text_that_is_costly_to_recover_from_is_given_up():
+    assert parsed("))" * 100).problems == ("200 brackets close that were never opened",)
+    assert parsed("a=(" * 100).problems == ("100 brackets are open at once",)
+    assert parsed("; ;; " * 2_000).problems == ("it is no valid shell",)
+
+
 def test_a_grave_removal_in_a_text_too_large_to_parse_is_still_destructive():
     assert assess("rm -rf / ; " + "# x" * MAX_CHARS).impact is Impact.DESTRUCTIVE
 
