@@ -25,6 +25,7 @@ from watchdogd.sim import catalogue
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[2]
+SCENARIOS = Path(__file__).parent / "scenarios"
 HAVE_MOSQUITTO = broker_mosquitto.found() is not None
 HAVE_CLIENTS = all(shutil.which(name) for name in ("mosquitto_pub", "mosquitto_sub"))
 HAVE_BWRAP = shutil.which("bwrap") is not None

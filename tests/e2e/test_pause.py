@@ -98,7 +98,7 @@ def test_an_unlisted_person_cannot_release_what_it_paused(daemon):
 def test_the_pause_survives_the_death_of(daemon, operator, role):
     before = len(starts(daemon))
     since = operator.mark
-    epoch = records.cells(daemon.record("overseer"), "desired") and records.cells(daemon.record("overseer"))["epoch"]
+    epoch = int(records.cells(daemon.record("overseer"))["epoch"])
     daemon.kill(role)
     if role == "supervisor":
         daemon.start()

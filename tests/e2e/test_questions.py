@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e import records
-from tests.e2e.daemon import HAVE_MOSQUITTO, Daemon, running
+from tests.e2e.daemon import HAVE_MOSQUITTO, SCENARIOS, Daemon, running
 from tests.e2e.viewer import Seen, Viewer
 from watchdogd.core.escalation import ApproveCall, Escalation
 
 MISSION = '[missions.questions]\ngoal = "Write the lines."\nbudget_usd = 1.0'
 POLICY = '[policy]\nbase = "suggest"\n[policy.questions]\nper_hour = 1000\nexpire_s = {expire_s}'
-SCENARIO = Path(__file__).parent / "scenarios" / "questions.toml"
+SCENARIO = SCENARIOS / "questions.toml"
 
 
 @pytest.fixture(scope="module")
