@@ -257,7 +257,7 @@ async def test_an_order_is_on_disk_with_its_number_before_it_leaves() -> None:
         await pair.until(lambda: pair.overseer.book.run.active)
         pair.asks("nudge", "n1", "try something else")
         await pair.until(lambda: any(key.startswith("say/") for key in pair.worker.record.disk.cells))
-        assert pair.stage("n1") == ["done"]
+        await pair.until(lambda: pair.stage("n1") == ["done"])
         for disk in pair.record.commits:
             seen = MemoryRecord(disk)
             desired = seen.load(Desired, "desired")
