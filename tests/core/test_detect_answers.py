@@ -35,6 +35,10 @@ STAMPS = [
     ["seq 88120", "seq 88127", "seq 88139", "seq 88140"],
     ["id qXkRzTpLmW", "id bbGkTTrwQz", "id wWpzkLmNcV", "id zzRTkqPLmx"],
     ["9:14 AM", "9:15 AM", "9:16 AM", "9:18 AM"],
+    ["2026/11/01 09.38", "2026/11/02 10.04", "2026/11/03 11.10", "2026/11/04 12.42"],
+    ["job:6SAFUU4SIXCYXWD6", "job:OTHECHOKWQVXNDYF", "job:WWVJM5GNIUDLYCY6", "job:INNJ5C75NBRUJYQQ"],
+    ["node-d53", "node-d24", "node-a35", "node-b35"],
+    ["cpu=57.1%", "cpu=12.9%", "cpu=44.0%", "cpu=3.2%"],
 ]
 
 
@@ -128,3 +132,15 @@ def test_keys_of_hostile_arguments_are_bounded_and_never_raise(value: object) ->
 def test_any_answers_can_be_compared(answers: list[str], quiet: bool) -> None:
     assert last(answers, quiet=quiet) in Change
     assert last([answers[0], answers[0]], quiet=quiet) is Change.EQUAL
+
+
+def test_a_clock_in_front_of_every_line_is_a_stamp() -> None:
+    answers = ["\n".join(f"[10:{m:02}:{n:02}] line {n} of the file" for n in range(20)) for m in range(3)]
+    assert last(answers, quiet=False) is Change.STAMP
+
+
+def test_a_word_drawn_anew_every_time_in_a_long_answer_is_a_stamp_and_a_state_is_none() -> None:
+    drawn = [f"{BODY} and nothing else, says {one}" for one in ("walrus", "kettle", "amber", "pine", "copper")]
+    assert last(drawn) is Change.STAMP
+    state = [f"{BODY} and nothing else, says {one}" for one in ("queued", "running", "queued", "running", "done")]
+    assert last(state) is not Change.STAMP

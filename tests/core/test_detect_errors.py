@@ -43,6 +43,10 @@ def fault(
         "Access is denied.",
         "make: *** No rule to make target 'all'.  Stop.",
         "thread 'main' panicked at src/main.rs:4",
+        "Insufficient funds in account 7",
+        "Wrong password",
+        "Compilation failed: 2 errors",
+        "That user name is already taken.",
     ],
 )
 def test_an_error_message_is_told_by_its_shape(text: str) -> None:
@@ -54,6 +58,9 @@ def test_an_error_message_is_told_by_its_shape(text: str) -> None:
     [
         "",
         "installed 3 packages",
+        "included, imported and indexed",
+        "On branch main\nUntracked files: a.py; nothing else changed since yesterday evening, when all was committed",
+        "iteration 300: error 2.1407",
         "0 errors, 12 warnings",
         "12 passed, 0 failed in 0.3s",
         "3 failed, 9 passed in 0.3s",
@@ -183,3 +190,21 @@ def test_an_outage_is_named_once_and_nobody_is_blamed() -> None:
     for n in range(8):
         tape.call(f"fetch {n}", "503 Service Unavailable", failed=n % 2 == 0)
     assert set(tape.rules()) == {"errors/provider-or-network-outage"}
+
+
+def test_several_tools_failing_alike_is_an_outage_whatever_its_words() -> None:
+    tape = Tape()
+    for n, tool in enumerate(
+        ["read_mail", "book_room", "read_mail", "find_user", "book_room", "find_user", "read_mail"]
+    ):
+        tape.call({"n": n}, "the frobnicator went away", tool=tool, failed=True)
+    rules = tape.rules()
+    assert "errors/provider-or-network-outage" in rules
+    assert "errors/rate" not in rules
+
+
+def test_one_tool_failing_alike_is_its_own_fault() -> None:
+    tape = Tape()
+    for n in range(7):
+        tape.call({"n": n}, "the frobnicator went away", tool="read_mail", failed=True)
+    assert "errors/provider-or-network-outage" not in tape.rules()

@@ -37,6 +37,7 @@ MOST_MOVED = 4
 
 _TOKEN = re.compile(r"[^\s,;(){}\[\]\"'=<>|\\]+")
 _CLOCK = re.compile(r"\D{0,3}\d{1,4}[-:/.]\d{1,2}[-:/.]\d{1,4}\D?.{0,24}|\D{0,2}\d{1,2}:\d{2}\D{0,3}")
+_DOT_CLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
 _DECIMAL = re.compile(r"[^\d.]{0,2}(\d{1,15}\.\d{1,12})([^\d]{0,4})")
 _INTEGER = re.compile(r"[^\d]{0,3}(\d{1,18})([^\d]{0,4})")
 _BOUNDED = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(?:%|/\d{1,12}%?)")
@@ -178,6 +179,8 @@ def _compared(seen: Answers, sample: str, chunks: tuple[int, ...], *, quiet: boo
     lone = quiet and len(pairs) == 1 and len(new) > CONSTANT_WORDS and len(old) == len(new)
     for place, (before, now) in pairs.items():
         bounds = [token for at, token in _after(new, place) if at not in pairs]
+        if (place - 1 in pairs or place + 1 in pairs) and _DOT_CLOCK.fullmatch(before) and _DOT_CLOCK.fullmatch(now):
+            before, now = before.replace(".", ":"), now.replace(".", ":")  # the time behind a date
         if not _taken(seen, place, before, now, bounds, lone=lone):
             return Change.DIFFERENT
     if not quiet and any(one.kind in _NUMBERS for one in seen.varying.values()):
@@ -241,6 +244,8 @@ def _taken(seen: Answers, place: int, before: str, now: str, bounds: list[str], 
         if crc32(now.encode("utf-8", "surrogatepass")) in one.words:
             return False  # a state that comes back
         one.ups += 1
+    elif kind is Kind.STAMP and value == 0:
+        return True  # an id has no size
     elif value > one.last:
         one.ups += 1
         one.steps += value == one.last + 1

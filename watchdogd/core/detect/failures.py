@@ -14,6 +14,8 @@ HEAD_CHARS = 400
 """Text is looked at for an error's shape only here and at its very end: what was read may talk about errors."""
 SHORT_CHARS = 300
 """Answers up to this length can be an error message and nothing else."""
+CURT_WORDS = 8
+"""So few words that say no at all are an error message: what is asked for is seldom answered so curtly."""
 CURT_CHARS = 140
 """Answers up to this length that say what cannot be are errors without further signs."""
 ENOUGH = 3
@@ -71,7 +73,12 @@ _FIRST_LINE = re.compile(
     r"|\W{0,8}[EF][A-Z]?\d{3,5}\b",
     re.IGNORECASE,
 )
-_COUNTS = re.compile(r"\b\d{1,6} (?:failed|failures?|errors?|passed|warnings?|tests?)\b", re.IGNORECASE)
+_COUNTS = re.compile(
+    r"\W{0,8}(?:(?!fail|err|fatal)\w{1,30}[: ]{1,2}){0,3}\d{1,6} (?:failed|failures?|errors?|passed|warnings?|tests?)\b"
+    r"|.{0,120}\b\d{1,6} passed\b",
+    re.IGNORECASE,
+)
+"""The first line of a report: how many of what."""
 _TRACE = re.compile(r"Traceback \(most recent|\n\s{1,8}at [\w.$<>]{1,80}[ (]|panicked at|stack trace", re.IGNORECASE)
 _PROGRAM = re.compile(r"[\w./-]{1,60}(?: line \d{1,6})?:\s?(?:[^:\n]{1,160}:\s?){0,3}[^:\n]{3,200}$")
 _NEGATIVE = re.compile(
@@ -79,10 +86,18 @@ _NEGATIVE = re.compile(
     r"|authori[sz]ed)"
     r"|no such|no (?:permission|access|route|module)|n't\b|cannot|can ?not|could not|unable|does ?n.t|did ?n.t"
     r"|invalid|illegal|malformed|unknown|unexpected|undefined|unrecogni[sz]ed|unsupported|unresolved|missing|denied"
-    r"|refused|rejected|forbidden|unauthori[sz]ed|fail(?:s|ed|ure)?|errors?|mismatch|out of (?:range|memory|bounds)"
+    r"|refused|rejected|forbidden|unauthori[sz]ed|fail(?:s|ed|ure)?|errors?(?!\W{1,3}\d+\.\d)|mismatch"
+    r"|out of (?:range|memory|bounds)"
     r"|expected .{1,60} (?:but|got)|must (?:be|have|not)|requires?d?\b|already exists|too (?:many|few|long|large)"
-    r"|exceed(?:s|ed)|expired|conflict|abort(?:ed)?|crash(?:ed)?|null pointer|segmentation|overflow|wrong|bad)\b",
+    r"|exceed(?:s|ed)|expired|conflict|abort(?:ed)?|crash(?:ed)?|null pointer|segmentation|overflow|wrong|bad"
+    r"|already (?:taken|used|in use|done|booked|running)|(?:do|does) not|not known)\b",
 )
+_NEGATED = re.compile(
+    r"\b(?:un(?:terminated|closed|matched|balanced|handled|caught|satisfied|met)|un[a-z]{4,14}[ai]ble"
+    r"|(?:in|im|ir)[a-z]{4,14}[ai]ble|insufficient|incorrect|incomplete|improper|inconsistent|mis(?:spelled|matched|placed)"
+    r"|wrongly)\b"
+)
+"""Words that deny by their first syllable; only looked for in curt answers."""
 _STRONG = re.compile(
     r"\b(?:no such|not (?:be )?found|not (?:a|an|allowed|permitted|supported|defined|exist|authori[sz]ed)\b"
     r"|no (?:rule|permission|access|module|matches found)"
@@ -99,7 +114,8 @@ _OUTAGE = re.compile(
     r"|failed to connect|could(?: not|n't) connect|unable to connect|cannot connect|can't connect"
     r"|(?:could not|couldn't|cannot|failed to|unable to) resolve|name resolution|no route to host|unreachable"
     r"|overloaded|rate.?limit|too many requests|socket hang up|broken pipe|upstream|(?:internal|remote) server error"
-    r"|server error|network (?:is|error|failure|down|problem)|\bdns\b|\b(?:tls|ssl)\b.{0,40}(?:handshake|fail)"
+    r"|server error|network ?(?:is|error|failure|down|problem)|(?:service|host) not known"
+    r"|\bdns\b|\b(?:tls|ssl)\b.{0,40}(?:handshake|fail)"
     r"|try again (?:later|in)|temporar(?:y|ily)|maintenance|at capacity|service (?:is )?(?:down|disrupt)"
     r"|peer (?:closed|reset)|max retries|proxy error|no response from|did not respond|not responding|backend",
 )
@@ -108,9 +124,9 @@ _OUTAGE = re.compile(
 _PREFIX = re.compile(r"[\[(<][^\[\](){}<>\n\"']{1,60}[\])>][\s:]")
 """A stamp or a tag in brackets before the text proper."""
 _NEGATIVE_HINTS = tuple(
-    """not |n't|no |cannot|unable|invalid|illegal|malform|unknown|unexpect|undefined|unrecogn|unsupport|unresolv|missing
+    """not |n't|no |cannot|invalid|illegal|unknown|unexpect|undefined|missing
     |denied|refuse|reject|forbid|unauth|fail|error|mismatch|out of|expected|must|require|exists|too |exceed|expire
-    |conflict|abort|crash|null po|segment|overflow|wrong|bad""".replace("\n    ", "").split("|")
+    |conflict|abort|crash|null po|segment|overflow|wrong|bad|already""".replace("\n    ", "").split("|")
 )
 """One of these stands in every text that _NEGATIVE matches; to look for them is fifty times cheaper."""
 _OUTAGE_HINTS = tuple(
@@ -166,7 +182,7 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
     if head[0] in "{[(<" and not _PREFIX.match(head):
         return _structured(head, short=short)
     line = head.partition("\n")[0][:200]
-    if _COUNTS.search(line):
+    if _COUNTS.match(line):
         return _TRACE.search(head) is not None  # "3 failed, 9 passed" is a report
     points = int(short) + (1 if short and habit.odd(head) else 0) + (code == 1)
     if _FIRST_LINE.match(line):
@@ -176,6 +192,7 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
     if short and points < ENOUGH:
         negative, strong = _negative(head)
         points += negative + (strong and len(head) <= CURT_CHARS)
+        points += negative and not strong and len(head.split(None, CURT_WORDS + 1)) <= CURT_WORDS
         if negative and points < ENOUGH and (_PROGRAM.match(line) or _outage_shape(head)):
             points += 1
         elif points < ENOUGH and _outage_shape(head):
@@ -194,7 +211,7 @@ def _negative(head: str) -> tuple[bool, bool]:
     """Whether it says no at all, and whether it says what cannot be."""
     low = head.lower()
     if not any(hint in low for hint in _NEGATIVE_HINTS):
-        return False, False
+        return len(low) <= CURT_CHARS and _NEGATED.search(low) is not None, False
     strong = _STRONG.search(low) is not None
     return strong or _NEGATIVE.search(low) is not None, strong
 
