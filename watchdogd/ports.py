@@ -420,6 +420,10 @@ class Child(Protocol):
         """Asks it to end (SIGTERM)."""
         ...
 
+    def renew(self) -> None:
+        """Asks it to end as soon as nothing it does is cut short (SIGHUP)."""
+        ...
+
 
 class Notifier(Protocol):
     """The service manager."""

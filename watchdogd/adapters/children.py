@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -83,6 +84,11 @@ class RoleProcess:
         with suppress(ProcessLookupError):
             self._process.terminate()
 
+    def renew(self) -> None:
+        """SIGHUP."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGHUP)
+
 
 class Roles:
     """Starts roles; remembers them on disk so that a successor can find what we left."""
@@ -133,8 +139,9 @@ class Roles:
             self._alive[name] = (pid, seen.started)
         path = self._state_dir / PIDS
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(self._alive))
-        part.replace(path)
+        with suppress(OSError):  # a full disk: a role that runs and is not on the list beats none that runs
+            part.write_text(json.dumps(self._alive))
+            part.replace(path)
 
     def leftovers(self) -> list[Proof]:
         """Kills what a supervisor that died left behind, found by pid and start time; what was seen of each."""

@@ -43,12 +43,23 @@ async def _orphaned() -> None:
     await gone.wait()
 
 
-async def live(main: Callable[[], Awaitable[None]], on_term: Callable[[asyncio.Task[Any]], None]) -> int:
-    """Runs ``main`` until it ends, SIGTERM, or the supervisor's death; the exit status."""
+async def live(
+    main: Callable[[], Awaitable[None]],
+    on_term: Callable[[asyncio.Task[Any]], None],
+    on_renew: Callable[[], None] = lambda: None,
+) -> int:
+    """Runs ``main`` until it ends, SIGTERM, or the supervisor's death; the exit status.
+
+    Args:
+        main: the role's work.
+        on_term: what SIGTERM does to the task that ``main`` runs in.
+        on_renew: what SIGHUP does: the supervisor wants a new process, but in no hurry.
+    """
     loop = asyncio.get_running_loop()
     work: asyncio.Task[None] = loop.create_task(_awaited(main), name="main")
     orphaned = loop.create_task(_orphaned(), name="orphaned")
     loop.add_signal_handler(signal.SIGTERM, lambda: on_term(work))
+    loop.add_signal_handler(signal.SIGHUP, on_renew)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # a terminal's ^C reaches the group; the supervisor decides
     await asyncio.wait({work, orphaned}, return_when=asyncio.FIRST_COMPLETED)
     if not work.done():

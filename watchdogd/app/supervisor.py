@@ -27,6 +27,7 @@ from watchdogd.adapters.systemd import Notify
 from watchdogd.app.bundle import bundle_data
 from watchdogd.core.errors import ConfigError, Problem
 from watchdogd.core.ids import AgentRef, Role
+from watchdogd.core.lease.messages import Mode
 from watchdogd.core.policy import Policy
 from watchdogd.core.proof import TreeState
 from watchdogd.core.restarts import RestartBudget
@@ -266,6 +267,7 @@ def _supervisor(
         record=record,
         clock=clock,
         timing=settings.timing,
+        enforcing=lambda: in_force.settings.policy.mode is Mode.ENFORCE,
         on_change=lambda _: supervisor_holder[0].changed() if supervisor_holder else None,
     )
     supervisor = Supervisor(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from watchdogd.adapters.claude import Claude
 from watchdogd.adapters.clock import SystemClock
@@ -28,6 +27,9 @@ from watchdogd.worker.missions import Missions, Trigger
 from watchdogd.worker.orders import OrderBook
 from watchdogd.worker.run import Mind, Runner
 from watchdogd.worker.service import Worker
+
+GRACE_S = 15.0
+"""A tool call that runs when the worker is told to end gets this long (seconds); the supervisor waits longer."""
 
 
 async def worker_main(bundle: Bundle) -> int:
@@ -104,13 +106,12 @@ async def worker_main(bundle: Bundle) -> int:
     )
     orders.on_applied = worker.applied
 
-    def on_term(work: asyncio.Task[Any]) -> None:
-        del work
-        background.append(asyncio.get_running_loop().create_task(worker.drain(grace_s=15), name="drain"))
+    def drain(grace_s: float | None) -> None:
+        background.append(asyncio.get_running_loop().create_task(worker.drain(grace_s), name="drain"))
 
     background: list[asyncio.Task[None]] = []
     try:
-        return await live(worker.run, on_term)
+        return await live(worker.run, lambda _: drain(GRACE_S), lambda: drain(None))
     finally:
         await model.close()
         record.close()

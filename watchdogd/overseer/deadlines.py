@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from watchdogd.core.health import Severity, channels
 from watchdogd.core.lease import overseer as lease
-from watchdogd.core.lease.messages import StopOrder
+from watchdogd.core.lease.messages import Mode, StopOrder
 from watchdogd.core.plan import Tell
 from watchdogd.overseer.book import Book
 from watchdogd.overseer.enforce import Enforcer
@@ -43,6 +43,8 @@ class Deadlines:
         )
         self._enforcer.tell(changing, Tell(group=group, severity=Severity.CRIT, headline=headline, evidence=()))
         kill = isinstance(late.order.body, StopOrder)
+        if not kill and self.book.policy.mode is Mode.SHADOW:
+            return  # told, not acted on; what an operator stopped is stopped in every mode
         self._enforcer.out.lines.append(Decide(what="kill" if kill else "freeze", by="order overdue", reason=headline))
 
     def _unknown(self, changing: Transaction) -> None:

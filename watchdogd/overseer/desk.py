@@ -60,8 +60,6 @@ class Desk:
         reason = self._unusable(arrived)
         if reason or message is None or not isinstance(message.payload, Request):
             self.ignore(changing, arrived, reason or "no request")
-            if arrived.retained:
-                self._enforcer.out.clear.append(arrived.topic)
             return
         request = bounded(message.payload)
         name = request.id if request.id and SEGMENT.match(request.id) else f"t{self._clock.nonce()}"

@@ -47,8 +47,6 @@ class Outgoing:
     push: bool = False
     """The desired state changed: answer the newest beat again."""
     inbox: bool = False
-    clear: list[str] = field(default_factory=list)
-    """Topics with a retained request that must not be there."""
 
 
 class Enforcer:

@@ -246,7 +246,8 @@ class Overseer:
     def _arrived(self, changing: Transaction, arrived: Received) -> Beat | None:
         if "/control/request/" in arrived.topic:
             if arrived.retained and self._people_link is not None:
-                self._people_link.clear_retained(arrived.topic)  # else it would come back with every connection
+                with suppress(BusDown):  # a broken link's successor will hear of it again
+                    self._people_link.clear_retained(arrived.topic)  # else it would come back with every connection
             self._desk.take(changing, arrived)
             return None
         message = arrived.message
@@ -346,7 +347,6 @@ class Overseer:
             self._put(message)
         if out.inbox:
             self._put(self._enforcer.inbox_message())
-        self._clear(out.clear)
         for line in out.lines:
             self._say(line)
         if out.inspect:
@@ -382,13 +382,6 @@ class Overseer:
         if self._link is not None:
             with suppress(BusDown):
                 self._link.put(message)
-
-    def _clear(self, topics: list[str]) -> None:
-        """Over the link that people's requests come by: it does not hear itself."""
-        if self._people_link is not None:
-            with suppress(BusDown):
-                for topic in dict.fromkeys(topics):
-                    self._people_link.clear_retained(topic)
 
     def _say(self, line: Line) -> None:
         with suppress(BusDown):  # the supervisor is gone: its reader ends this process

@@ -15,6 +15,10 @@ UNPROVEN_RETRY_S = 5.0
 """Nothing is started beside a tree that may still live; it is looked at again after this (seconds)."""
 
 
+NOT_STARTED = 126
+"""Exit status that stands for a process that never was, as env(1) numbers it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """A child is gone."""
@@ -62,7 +66,11 @@ class Keeper:
             if self._stopping:
                 return
             began = self._clock.boot()
-            child = await self._spawn()
+            try:
+                child = await self._spawn()
+            except OSError as why:
+                await self._not_started(why, began)
+                continue
             self.child = child
             self._on_started(child)
             status = await child.wait()
@@ -83,6 +91,16 @@ class Keeper:
                 proof = await asyncio.to_thread(child.tree.kill)
             if not self._stopping:
                 await self._pause(then.pause_s)
+
+    async def _not_started(self, why: OSError, began: float) -> None:
+        """No process, descriptor or room just now: tried again, and the rest of the daemon goes on."""
+        self.restarts, then = died(self.restarts, self._budget, started_at=began, now=self._clock.boot())
+        proof = Proof(state=TreeState.EXITED, how="processes", partial=False, checked=(f"not started: {why}",))
+        gave_up = then.reason if isinstance(then, GiveUp) else f"it could not be started: {why}"
+        self._on_ended(
+            Ended(role=self._role, status=NOT_STARTED, proof=proof, again_in_s=then.pause_s, gave_up=gave_up)
+        )
+        await self._pause(then.pause_s)
 
     async def _pause(self, seconds: float) -> None:
         self._wake.clear()

@@ -189,6 +189,11 @@ class Supervisor:
 
         The worker ends at its next boundary and is started again with the policy's denials: its run goes on.
         """
+        self._info = replace(
+            self._info, policy=policy.digest, policy_name=policy.name, mode=policy.mode, level=policy.level
+        )
+        self._info_due = True
+        self._dirty.set()
         worker = self._worker.child
         try:
             if self._channel is None:
@@ -198,7 +203,7 @@ class Supervisor:
             return False
         finally:
             if worker is not None:
-                worker.terminate()
+                worker.renew()
         return True
 
     def restrict(self, why: str) -> None:
@@ -296,14 +301,14 @@ class Supervisor:
         if proof is not None and proof.state is TreeState.UNPROVEN:
             return "unproven"
         if state.decided is not None and state.decided.kind == "kill":
-            return "stopped"
+            return "stopped" if self._worker.child is None else "unproven"
         if self._worker.child is None:
             return "exited"
         match state.standing:
             case Standing.RUNNING:
                 return "running"
-            case Standing.FROZEN:
-                return "frozen"
+            case Standing.FROZEN:  # said once it was seen to stand still, not when it was told to
+                return "frozen" if proof is not None and proof.state is TreeState.FROZEN else "unproven"
             case Standing.PROBATION:
                 return "probation"
 

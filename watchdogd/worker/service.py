@@ -68,11 +68,12 @@ class Worker:
             for task in others:
                 task.cancel()
 
-    async def drain(self, grace_s: float) -> None:
+    async def drain(self, grace_s: float | None) -> None:
         """Ends at the next boundary; the run stays open on disk and goes on with the next start.
 
         Args:
             grace_s: a tool call that is running gets this long to end (seconds); then it is killed and is in doubt.
+                None: as long as it takes.
         """
         self._runner.draining = True
         self._missions.poke()
