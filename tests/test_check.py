@@ -125,7 +125,7 @@ def test_check_never_shows_a_secret(main, tmp_path):
         "worker_api_key": "$ANTHROPIC_API_KEY",
         "judge_api_key": "CREDENTIALS_DIRECTORY/judge_api_key",
     }
-    assert "secret" not in result.output.replace("missing_secrets", "").replace('"secrets"', "")
+    assert "sk-ant" not in result.output
 
 
 def test_check_warns_of_a_missing_key_without_calling_the_file_wrong(main):
