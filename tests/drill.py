@@ -14,6 +14,7 @@ from collections.abc import Callable
 DRILLS: dict[str, str] = {
     "protocol": "tests.protocol.drill:drill",
     "checkpoints": "tests.snapshots_drill:drill",
+    "kills": "tests.e2e.drill_kill:drill",
 }
 """In this order."""
 
