@@ -18,8 +18,8 @@ from watchdogd.adapters.schedule import ApSchedule
 from watchdogd.adapters.socketpair import SocketChannel
 from watchdogd.adapters.sqlite import SqliteRecord
 from watchdogd.app.bundle import Bundle, price_of
+from watchdogd.app.detectors import detectors
 from watchdogd.app.life import live
-from watchdogd.core.detect.bank import bank
 from watchdogd.core.errors import RecordFull
 from watchdogd.core.ids import Role
 from watchdogd.overseer.book import load
@@ -75,7 +75,7 @@ async def _oversee_once(bundle: Bundle, channel: SocketChannel, clock: SystemClo
             record,
             epoch=epoch,
             policy=policy,
-            bank=bank(settings.detect),
+            bank=detectors(settings.detect),
             timing=settings.timing,
             clock=clock,
             whole=whole,

@@ -81,7 +81,9 @@ async def worker_main(bundle: Bundle) -> int:
         control=control,
     )
     missions = Missions(
-        missions={one.name: job(one) for one in settings.missions},
+        missions={
+            one.name: job(one, (*settings.policy.listed_hosts, *settings.tools.hosts)) for one in settings.missions
+        },
         triggers=[_trigger(one) for one in settings.missions],
         runner=runner,
         record=record,

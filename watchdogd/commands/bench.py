@@ -13,12 +13,13 @@ from typing import Annotated, Any
 
 import typer
 
+from watchdogd.app.detectors import detectors
 from watchdogd.commands import labels
 from watchdogd.commands import thresholds as named
 from watchdogd.commands.measures import Estimate, area, auroc, percent, quantile, rate
 from watchdogd.commands.recordings import Recording, Unread, recordings, with_ticks
 from watchdogd.commands.rules_in_force import thresholds_of
-from watchdogd.core.detect.bank import Bank, BankState, bank
+from watchdogd.core.detect.bank import Bank, BankState
 from watchdogd.core.health import Channel, Severity
 
 LEVELS = (Severity.WARN, Severity.CRIT)
@@ -67,11 +68,11 @@ def bench(
         else:
             runs.append(one)
     if not wanted:
-        measured = measure(runs, bank(limits))
+        measured = measure(runs, detectors(limits))
         measured.unread = unread
         sys.stdout.write(jsonlib.dumps(as_json(measured)) + "\n" if json else table(measured))
     for family, name, values in wanted:
-        rows = [(value, measure(runs, bank(named.changed(limits, family, name, value)))) for value in values]
+        rows = [(value, measure(runs, detectors(named.changed(limits, family, name, value)))) for value in values]
         sys.stdout.write(
             jsonlib.dumps({"sweep": f"{family}.{name}", "values": [{"value": v, **as_json(m)} for v, m in rows]}) + "\n"
             if json

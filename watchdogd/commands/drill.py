@@ -13,11 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
+from watchdogd.app.detectors import detectors
 from watchdogd.commands import labels
 from watchdogd.commands.measures import percent, quantile, rate
 from watchdogd.commands.recordings import Recording, Unread, recordings, with_ticks
 from watchdogd.commands.rules_in_force import thresholds_of
-from watchdogd.core.detect.bank import Bank, bank
+from watchdogd.core.detect.bank import Bank
 from watchdogd.core.events import Event, ToolFinished
 from watchdogd.core.health import Finding, Severity
 from watchdogd.sim.faults import EXPECTED, INJECTORS, LOOK_ALIKES, injected
@@ -73,7 +74,7 @@ def drill(
             sys.stderr.write(f"{one.sentence}\n")
         elif not any(labels.known(one.labels).values()):
             runs.append(one)
-    one_bank = bank(thresholds_of(config))
+    one_bank = detectors(thresholds_of(config))
     alarms = [tuple(alarms_of(run.events, one_bank)) for run in runs]
     clean = [run for run, found in zip(runs, alarms, strict=True) if not found]
     untouched = Untouched(runs=len(runs), warn=len(runs) - len(clean), crit=sum(_critical(found) for found in alarms))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from watchdogd.core.detect.bank import Bank, Thresholds, bank
+from watchdogd.app.detectors import detectors
+from watchdogd.core.detect.bank import Bank, Thresholds
 from watchdogd.core.errors import ConfigError
 from watchdogd.core.policy import Policy
 from watchdogd.settings.layers import Layer, Origin, merged, origin_of
@@ -21,10 +22,10 @@ def in_force(config: Path | None, policy: Path | None) -> tuple[Bank, Policy]:
         ConfigError: a file cannot be used.
     """
     if config is None:
-        return bank(), policy_of(policy)
+        return detectors(), policy_of(policy)
     flags = None if policy is None else {"policy_file": str(policy.absolute())}
     settings = load(config, env=os.environ, flags=flags).settings
-    return bank(settings.detect), settings.policy
+    return detectors(settings.detect), settings.policy
 
 
 def thresholds_of(config: Path | None) -> Thresholds:

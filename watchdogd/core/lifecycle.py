@@ -9,6 +9,17 @@ from watchdogd.core.lease.messages import Latch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """What a mission measures itself by."""
+
+    name: str
+    """The word or field name that stands before the number in a result."""
+    better: Literal["higher", "lower"] = "higher"
+    tool: str = ""
+    """Only results of this tool are read for it; empty = of any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mission:
     """A job: the goal in the user's words, its rules, how one knows that it is done."""
 
@@ -29,6 +40,7 @@ class Mission:
     budget_tokens: int | None = None
     deadline_s: float | None = None
     max_steps: int = 1_000
+    metric: Metric | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from watchdogd.core.access import Bounds, Denial
+from watchdogd.core.lifecycle import Metric
 from watchdogd.core.lifecycle import Mission as Job
 from watchdogd.settings.model import Mission, Settings
 
@@ -44,15 +45,21 @@ def bounds(settings: Settings, mission: Mission | None, *, preview_available: bo
     )
 
 
-def job(mission: Mission) -> Job:
-    """``mission`` as the worker carries it out."""
+def job(mission: Mission, reachable: tuple[str, ...] = ()) -> Job:
+    """``mission`` as the worker carries it out.
+
+    Args:
+        mission: as configured.
+        reachable: hosts that every mission may reach; they join the mission's own list, where it has one.
+    """
+    metric = mission.metric
     return Job(
         name=mission.name,
         goal=mission.goal,
         rules=mission.rules,
         protect=mission.protect,
         deny_commands=mission.deny_commands,
-        hosts=mission.hosts,
+        hosts=tuple(dict.fromkeys((*mission.hosts, *reachable))) if mission.hosts else (),
         done_when=mission.done_when,
         done_timeout_s=mission.done_timeout_s,
         done_attempts=mission.done_attempts,
@@ -60,4 +67,5 @@ def job(mission: Mission) -> Job:
         budget_tokens=mission.budget_tokens,
         deadline_s=mission.deadline_s,
         max_steps=mission.max_steps,
+        metric=None if metric is None else Metric(name=metric.name, better=metric.better, tool=metric.tool),
     )

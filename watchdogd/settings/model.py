@@ -178,6 +178,17 @@ class JudgeSettings(Part):
     """One verdict must be in by then (seconds); a later one is no verdict."""
 
 
+class MetricSettings(Part):
+    """What the mission measures itself by; the overseer sees it getting worse."""
+
+    name: str = Field(min_length=1, max_length=100)
+    """The word or field name that stands before the number in a result, such as ``accuracy``."""
+    better: Literal["higher", "lower"] = "higher"
+    """Which way is better."""
+    tool: str = ""
+    """Only results of this tool are read for it; empty: of any."""
+
+
 class Mission(Part):
     """A job: what is to be reached, by which rules, and what it may cost."""
 
@@ -209,6 +220,8 @@ class Mission(Part):
     """Model turns in one run."""
     hosts: tuple[Host, ...] = ()
     """Network hosts this mission needs, as globs; listed for the gate, and any other is news to the overseer."""
+    metric: MetricSettings | None = None
+    """What the mission measures itself by; unset: nothing, and slow drift is looked for in words and tools alone."""
 
     @property
     def starts(self) -> Trigger:

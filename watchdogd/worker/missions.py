@@ -121,6 +121,7 @@ class Missions:
             dry_run=order.dry_run,
         )
         self._journal.run, self._journal.step = run.id, 0
+        metric = mission.metric
         with self._journal.transaction() as writing:
             writing.event(
                 RunStarted(
@@ -130,6 +131,9 @@ class Missions:
                     protected=mission.protect,
                     workspace=self._workspace,
                     hosts=mission.hosts,
+                    metric=metric.name if metric else "",
+                    metric_better=metric.better if metric else "higher",
+                    metric_tool=metric.tool if metric else "",
                     budget_usd=mission.budget_usd,
                     deadline_s=mission.deadline_s,
                     trigger=order.by,

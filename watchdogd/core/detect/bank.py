@@ -30,7 +30,7 @@ from watchdogd.core.detect.safety_bounds import OutOfBounds
 from watchdogd.core.detect.safety_claims import ContradictedClaim
 from watchdogd.core.detect.safety_commands import DangerousCommand
 from watchdogd.core.detect.safety_destinations import UnlistedHost
-from watchdogd.core.detect.safety_secrets import ExposedSecret
+from watchdogd.core.detect.safety_secrets import ExposedSecret, Shape
 from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.detect.same_error import SameError
 from watchdogd.core.detect.slow_drift import MetricDrift
@@ -95,7 +95,7 @@ class Bank:
 
     @property
     def digest(self) -> str:
-        """Changes if and only if a threshold or a rule's version changes."""
+        """Changes if and only if a threshold, a shape of secrets or a rule's version changes."""
         return self._digest
 
     @property
@@ -207,8 +207,8 @@ class Bank:
         return found
 
 
-def bank(thresholds: Thresholds | None = None) -> Bank:
-    """Every detector there is, under ``thresholds``."""
+def bank(thresholds: Thresholds | None = None, shapes: tuple[Shape, ...] = ()) -> Bank:
+    """Every detector there is, under ``thresholds``; ``shapes`` of secrets beyond the built-in ones."""
     limits = thresholds or Thresholds()
     progress, errors, recall = limits.progress, limits.errors, limits.recall
     plain = (
@@ -218,7 +218,7 @@ def bank(thresholds: Thresholds | None = None) -> Bank:
         DangerousCommand(limits.safety),
         OutOfBounds(limits.safety),
         UnlistedHost(limits.safety),
-        ExposedSecret(limits.safety),
+        ExposedSecret(limits.safety, shapes),
         ContradictedClaim(limits.safety),
         Monologue(progress),
         BlindLoop(progress),
@@ -242,7 +242,15 @@ def bank(thresholds: Thresholds | None = None) -> Bank:
         Restart(recall),
         WithoutProgress(limits.cost),
     )
-    return Bank(cast("Sequence[Plain]", plain), cast("Sequence[Rule]", rules), asdict(limits))
+    settings = [_as_floats(asdict(limits)), [asdict(one) for one in shapes]]
+    return Bank(cast("Sequence[Plain]", plain), cast("Sequence[Rule]", rules), settings)
+
+
+def _as_floats(value: object) -> object:
+    """``value`` with 300 and 300.0 alike: a threshold that went through a file is the same threshold."""
+    if isinstance(value, dict):
+        return {name: _as_floats(one) for name, one in value.items()}
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _graded(grade: object, state: object) -> float:
