@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -90,13 +91,63 @@ def test_a_sweep_shows_what_a_threshold_trades(runs: Path) -> None:
     assert high.count("100.0 % [") == 1
 
 
-@pytest.mark.parametrize("bad", ["progress", "progress/nothing.warn=1", "mood/x.y=1", "progress/repeat.warn=a"])
-def test_a_sweep_over_nothing_is_refused(runs: Path, bad: str) -> None:
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("progress", "is not RULE.threshold"),
+        ("=3", "is not RULE.threshold"),
+        ("progress/repeat.=3", "is not RULE.threshold"),
+        ("progress/nothing.warn=1", "no threshold 'progress/nothing.warn'; progress has repeat_warn"),
+        ("mood/x.y=1", "no family 'mood'; there are drift, progress"),
+        ("progress/repeat.warn=", "'' is not a number"),
+        ("progress/repeat.warn=a", "'a' is not a number"),
+        ("progress/repeat.warn=3,,4", "'' is not a number"),
+        ("progress/repeat.warn=nan", "'nan' is not a number"),
+        ("progress/repeat.warn=-1", "'-1' is not a number from 0 on"),
+        ("progress/repeat.warn=1e400", "is not a number"),
+        ("progress/repeat.warn=2.5", "2.5: this threshold counts something"),
+        ("drift/injection.warn=0.1:0.9", "'0.1:0.9' is not first:last:count"),
+        ("drift/injection.warn=0.1:0.9:1", "'1': the count is a whole number from 2 to 50"),
+        ("drift/injection.warn=0.1:0.9:1000000", "'1000000': the count is a whole number"),
+    ],
+)
+def test_a_sweep_over_nothing_is_refused_with_the_reason(runs: Path, bad: str, why: str) -> None:
+    with pytest.raises(typer.BadParameter) as said:
+        named.parsed(bad)
+    assert why in str(said.value)
     assert run("bench", "--sweep", bad, runs)[0] == 2
 
 
+def test_a_range_is_first_to_last_in_equal_parts_and_whole_where_the_threshold_counts() -> None:
+    assert named.parsed("drift/injection.warn=0.2:0.4:5").values == (0.2, 0.25, 0.3, 0.35, 0.4)
+    assert named.parsed("progress/repeat.warn=3:5:7").values == (3, 4, 5)
+    assert named.parsed("progress/repeat.warn=6,3,6").values == (6, 3)
+
+
+def test_a_sweeps_json_holds_recall_and_false_alarms_of_each_value(runs: Path) -> None:
+    status, out = run("bench", "--json", "--sweep", "progress/repeat.crit=5:40:2", runs)
+    assert status == 0
+    found = json.loads(out)
+    assert (found["sweep"], found["channel"], found["now"]) == ("progress.repeat_crit", "progress", 6)
+    rates = [(one["value"], one["labels"]["task_success"]["progress"]) for one in found["values"]]
+    assert [(value, rate["warn_bad"]["value"], rate["warn_good"]["value"]) for value, rate in rates] == [
+        (5, 1, 0),
+        (40, 1, 0),
+    ]
+
+
+def test_a_sweep_over_runs_without_labels_shows_how_often_it_fires(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text("".join(line_of(replace(healthy(seed, loop=True), labels={})) + "\n" for seed in range(3)))
+    status, out = run("bench", "--sweep", "progress/repeat.warn=3,100", path)
+    assert status == 0
+    low, high = (one.split() for one in out.splitlines() if one.strip().startswith(("3 ", "100 ")))
+    assert (low[1], high[1]) == ("100.0", "100.0")  # another rule of the channel sees the loop as well
+
+
 def test_thresholds_are_found_under_both_spellings_and_keep_their_type() -> None:
-    assert named.parsed("progress/repeat.warn=3")[:2] == named.parsed("progress.repeat_warn=3")[:2]
+    assert named.parsed("progress/repeat.warn=3") == named.parsed("progress.repeat_warn=3")
+    assert named.parsed("progress/repeat.warn=3").name == "progress.repeat_warn"
     new = named.changed(Thresholds(), "progress", "repeat_warn", 7.0)
     assert new.progress.repeat_warn == 7
     assert isinstance(new.progress.repeat_warn, int)
@@ -161,3 +212,9 @@ def test_rates_and_areas_are_the_textbook_ones() -> None:
 
 def test_the_schema_name_is_the_documented_one() -> None:
     assert SCHEMA == "watchdogd.trajectory/1"
+
+
+def test_a_terminal_gets_colours_and_a_pipe_gets_none(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[" not in run("bench", runs)[1]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in run("bench", runs)[1]

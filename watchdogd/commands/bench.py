@@ -5,173 +5,123 @@ from __future__ import annotations
 import json as jsonlib
 import resource
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from watchdogd.app.detectors import detectors
-from watchdogd.commands import labels
-from watchdogd.commands import thresholds as named
-from watchdogd.commands.measures import Estimate, area, auroc, percent, quantile, rate
-from watchdogd.commands.recordings import Recording, Unread, recordings, with_ticks
+from watchdogd.commands import tables
+from watchdogd.commands.measured import LEVELS, Measured, area_of, as_json, delays, fired, label_names, measure, share
+from watchdogd.commands.measures import area, percent, quantile
+from watchdogd.commands.recordings import Recording, Unread, recordings
 from watchdogd.commands.rules_in_force import thresholds_of
-from watchdogd.core.detect.bank import Bank, BankState
+from watchdogd.commands.sweep import swept, trade_off, trade_off_json
+from watchdogd.commands.thresholds import parsed
 from watchdogd.core.health import Channel, Severity
-
-LEVELS = (Severity.WARN, Severity.CRIT)
-
-
-@dataclass(slots=True)
-class Scored:
-    """One run's scores."""
-
-    labels: Mapping[str, bool]
-    risk: Mapping[Channel, float]
-    first: Mapping[tuple[Channel, Severity], int]
-    """Step of the first finding of that level or worse."""
-    onset: int | None
-
-
-@dataclass(slots=True)
-class Measured:
-    """All runs of one bench."""
-
-    runs: list[Scored] = field(default_factory=list)
-    events: int = 0
-    unread: int = 0
-    times_us: list[float] = field(default_factory=list)
-    largest_state: int = 0
-    """Bytes of the largest final state, as a snapshot."""
 
 
 def bench(
     paths: Annotated[list[Path], typer.Argument(help="Trajectories (JSON lines, plain or gzip) or a daemon's record.")],
     sweep: Annotated[
-        list[str] | None, typer.Option(help="RULE.threshold=a,b,c: measure with each value; may be given again.")
+        list[str] | None,
+        typer.Option(
+            help="RULE.threshold=a,b,c or =first:last:count: recall and false alarms of each value; repeatable."
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout (one per sweep).")] = False,
     config: Annotated[Path | None, typer.Option(help="Take the detectors' thresholds from this file.")] = None,
 ) -> None:
-    """Measure the detectors on recorded runs: AUROC, rates with 95 % intervals, steps from onset, cost."""
+    """Measure the detectors on recorded runs: AUROC, rates with 95 % intervals, steps from onset, cost.
+
+    Exit status 1 when anything could not be read; each is said with file and line.
+    """
     limits = thresholds_of(config)
-    wanted = [named.parsed(one) for one in sweep or ()]
-    runs: list[Recording] = []
-    unread = 0
-    for one in recordings(paths):
-        if isinstance(one, Unread):
-            unread += 1
-            sys.stderr.write(f"{one.sentence}\n")
-        else:
-            runs.append(one)
-    if not wanted:
+    wanted = [parsed(one, limits) for one in sweep or ()]
+    reading = Reading()
+    runs = reading.readable(paths)
+    if wanted:
+        kept = list(runs)
+        for one in wanted:
+            rows = swept(one, limits, kept)
+            if json:
+                sys.stdout.write(jsonlib.dumps(trade_off_json(one, limits, rows)) + "\n")
+            else:
+                tables.show(*trade_off(one, limits, rows))
+    else:
         measured = measure(runs, detectors(limits))
-        measured.unread = unread
-        sys.stdout.write(jsonlib.dumps(as_json(measured)) + "\n" if json else table(measured))
-    for family, name, values in wanted:
-        rows = [(value, measure(runs, detectors(named.changed(limits, family, name, value)))) for value in values]
-        sys.stdout.write(
-            jsonlib.dumps({"sweep": f"{family}.{name}", "values": [{"value": v, **as_json(m)} for v, m in rows]}) + "\n"
-            if json
-            else trade_off(f"{family}.{name}", Channel(family), rows)
-        )
-    if unread:
+        measured.unread = reading.unread
+        if json:
+            sys.stdout.write(jsonlib.dumps(as_json(measured)) + "\n")
+        else:
+            tables.show(*table(measured))
+    if reading.unread:
+        sys.stderr.write(f"{reading.unread} could not be read\n")
         raise typer.Exit(1)
 
 
-def measure(runs: Sequence[Recording], of: Bank) -> Measured:
-    """``runs`` through ``of``, with the time each event took."""
-    measured = Measured()
-    for run in runs:
-        measured.runs.append(_scored(run, of, measured))
-    return measured
+@dataclass(slots=True)
+class Reading:
+    """Counts what cannot be read, and says it."""
+
+    unread: int = 0
+
+    def readable(self, paths: Sequence[Path]) -> Iterator[Recording]:
+        """Every run in ``paths`` that can be read."""
+        for one in recordings(paths):
+            if isinstance(one, Unread):
+                self.unread += 1
+                sys.stderr.write(f"{one.sentence}\n")
+            else:
+                yield one
 
 
-def _scored(run: Recording, of: Bank, measured: Measured) -> Scored:
-    state: BankState = of.start()
-    highest = dict.fromkeys(Channel, 0.0)
-    first: dict[tuple[Channel, Severity], int] = {}
-    clock = time.perf_counter
-    for event in with_ticks(run.events):
-        began = clock()
-        state, found = of.step(state, event)
-        measured.times_us.append((clock() - began) * 1e6)
-        for channel, risk in of.risk(state).items():
-            highest[channel] = max(highest[channel], risk)
-        for one in found:
-            highest[one.channel] = max(highest[one.channel], one.risk)
-            for level in LEVELS:
-                if one.severity.rank >= level.rank and one.severity is not Severity.UNKNOWN:
-                    first.setdefault((one.channel, level), event.seq)
-        measured.events += 1
-    measured.largest_state = max(measured.largest_state, len(of.dump(state)))
-    return Scored(labels=labels.known(run.labels), risk=highest, first=first, onset=run.onset_step)
-
-
-def _names(measured: Measured) -> list[str]:
-    return sorted({name for run in measured.runs for name in run.labels})
-
-
-def _area(measured: Measured, channel: Channel, label: str) -> Estimate | None:
-    bad = [run.risk[channel] for run in measured.runs if run.labels.get(label) is True]
-    good = [run.risk[channel] for run in measured.runs if run.labels.get(label) is False]
-    return auroc(bad, good)
-
-
-def _fired(measured: Measured, channel: Channel, level: Severity, label: str, *, bad: bool) -> Estimate | None:
-    runs = [run for run in measured.runs if run.labels.get(label) is bad]
-    return rate(sum((channel, level) in run.first for run in runs), len(runs))
-
-
-def _delays(measured: Measured, channel: Channel, level: Severity) -> list[float]:
-    """Steps from the known onset to the first finding, of the runs where one came at or after it."""
-    found = []
-    for run in measured.runs:
-        at = run.first.get((channel, level))
-        if run.onset is not None and at is not None and at >= run.onset:
-            found.append(float(at - run.onset))
-    return found
-
-
-def table(measured: Measured) -> str:
+def table(measured: Measured) -> list[Table | Text | str]:
     """The measures for people: coverage first."""
-    names = _names(measured)
-    lines = [f"{len(measured.runs)} runs, {measured.events} events, {measured.unread} unreadable"]
+    names = label_names(measured)
+    parts: list[Table | Text | str] = [
+        f"{len(measured.runs)} runs, {measured.events} events, {measured.unread} unreadable"
+    ]
     for name in names:
         bad = sum(run.labels.get(name) is True for run in measured.runs)
         good = sum(run.labels.get(name) is False for run in measured.runs)
-        lines.append(f"  {name}: {bad} bad, {good} good, {len(measured.runs) - bad - good} unknown")
-    lines.append(f"  onset known in {sum(run.onset is not None for run in measured.runs)} runs")
+        parts.append(f"  {name}: {bad} bad, {good} good, {len(measured.runs) - bad - good} unknown")
+    parts.append(f"  onset known in {sum(run.onset is not None for run in measured.runs)} runs")
     for name in names:
-        head = f"  {'channel':<10}{'AUROC [95 %]':<24}{'level':<6}{'fires on bad':<24}on good (false alarms)"
-        lines += ["", name, head]
-        for channel in Channel:
-            score = area(_area(measured, channel, name))
-            for level in LEVELS:
-                bad_rate = percent(_fired(measured, channel, level, name, bad=True))
-                good_rate = percent(_fired(measured, channel, level, name, bad=False))
-                left = f"{channel.value:<10}{score:<24}" if level is Severity.WARN else " " * 34
-                lines.append(f"  {left}{level.value:<6}{bad_rate:<24}{good_rate}")
-    lines += ["", "all runs", f"  {'channel':<10}{'warn':<24}{'crit':<24}steps from onset to first warn"]
+        parts += ["", _by_label(measured, name)]
+    everything = tables.table("channel", "warn", "crit", "steps from onset to first warn", keep=("channel",))
+    everything.title, everything.title_justify = "all runs", "left"
     for channel in Channel:
-        warn, crit = (_share(measured, channel, level) for level in LEVELS)
-        steps = _steps(_delays(measured, channel, Severity.WARN))
-        lines.append(f"  {channel.value:<10}{warn:<24}{crit:<24}{steps}")
-    lines += ["", *_cost(measured)]
-    return "\n".join(lines) + "\n"
+        shares = (percent(share(measured, channel, level)) for level in LEVELS)
+        tables.row(everything, channel.value, *shares, _steps(delays(measured, channel, Severity.WARN)))
+    return [*parts, "", everything, "", *_cost(measured)]
 
 
-def _share(measured: Measured, channel: Channel, level: Severity) -> str:
-    return percent(rate(sum((channel, level) in run.first for run in measured.runs), len(measured.runs)))
+def _by_label(measured: Measured, name: str) -> Table:
+    made = tables.table("channel", "AUROC [95 %]", "level", "fires on bad", "on good (false alarms)", keep=("channel",))
+    made.title, made.title_justify = name, "left"
+    for channel in Channel:
+        for level in LEVELS:
+            first = level is Severity.WARN
+            tables.row(
+                made,
+                channel.value if first else "",
+                area(area_of(measured, channel, name)) if first else "",
+                tables.level(level),
+                percent(fired(measured, channel, level, name, bad=True)),
+                percent(fired(measured, channel, level, name, bad=False)),
+            )
+    return made
 
 
-def _steps(delays: Sequence[float]) -> str:
-    if not delays:
+def _steps(found: Sequence[float]) -> str:
+    if not found:
         return "-"
-    return f"median {quantile(delays, 0.5):.0f}, 90 % within {quantile(delays, 0.9):.0f} ({len(delays)} runs)"
+    return f"median {quantile(found, 0.5):.0f}, 90 % within {quantile(found, 0.9):.0f} ({len(found)} runs)"
 
 
 def _cost(measured: Measured) -> list[str]:
@@ -184,61 +134,3 @@ def _cost(measured: Measured) -> list[str]:
         f"p99 {quantile(times, 0.99):.0f}, most {max(times):.0f}",
         f"memory: process peak {peak_mib:.0f} MiB, largest live state {measured.largest_state / 1024:.0f} KiB",
     ]
-
-
-def trade_off(name: str, channel: Channel, rows: Sequence[tuple[float, Measured]]) -> str:
-    """One line per value of a threshold."""
-    lines = [f"{name}: what channel {channel.value} does with it"]
-    for label in _names(rows[0][1]) or [""]:
-        heads = "".join(f"{head:<22}" for head in ("warn on bad", "warn on good", "crit on bad", "crit on good"))
-        lines += ["", label or "(no labels)", f"  {'value':>8}  {heads}AUROC"]
-        for value, measured in rows:
-            cells = [
-                percent(_fired(measured, channel, level, label, bad=bad)) for level in LEVELS for bad in (True, False)
-            ]
-            text = "".join(f"{cell:<22}" for cell in cells)
-            lines.append(f"  {value:>8g}  {text}{area(_area(measured, channel, label))}")
-    return "\n".join(lines) + "\n"
-
-
-def as_json(measured: Measured) -> dict[str, Any]:
-    """The measures as one object."""
-    return {
-        "runs": len(measured.runs),
-        "events": measured.events,
-        "unread": measured.unread,
-        "labels": {
-            label: {
-                channel.value: {"auroc": _plain(_area(measured, channel, label)), **_rates(measured, channel, label)}
-                for channel in Channel
-            }
-            for label in _names(measured)
-        },
-        "steps_from_onset": {
-            channel.value: {
-                "runs": len(_delays(measured, channel, Severity.WARN)),
-                "median": quantile(_delays(measured, channel, Severity.WARN), 0.5),
-                "p90": quantile(_delays(measured, channel, Severity.WARN), 0.9),
-            }
-            for channel in Channel
-        },
-        "us_per_event": {
-            "mean": sum(measured.times_us) / max(1, len(measured.times_us)),
-            "p99": quantile(measured.times_us, 0.99) or 0.0,
-            "max": max(measured.times_us, default=0.0),
-        },
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "largest_state_bytes": measured.largest_state,
-    }
-
-
-def _rates(measured: Measured, channel: Channel, label: str) -> dict[str, dict[str, float] | None]:
-    return {
-        f"{level.value}_{'bad' if bad else 'good'}": _plain(_fired(measured, channel, level, label, bad=bad))
-        for level in LEVELS
-        for bad in (True, False)
-    }
-
-
-def _plain(estimate: Estimate | None) -> dict[str, float] | None:
-    return None if estimate is None else {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -12,9 +12,11 @@ from random import Random  # noqa: TID251 - seeded by the person who asks: the s
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from watchdogd.app.detectors import detectors
-from watchdogd.commands import labels
+from watchdogd.commands import labels, tables
 from watchdogd.commands.measures import percent, quantile, rate
 from watchdogd.commands.recordings import Recording, Unread, recordings, with_ticks
 from watchdogd.commands.rules_in_force import thresholds_of
@@ -82,7 +84,7 @@ def drill(
     if json:
         sys.stdout.write(jsonlib.dumps(as_json(untouched, drilled, seed)) + "\n")
     else:
-        sys.stdout.write(table(untouched, drilled))
+        tables.show(*table(untouched, drilled))
     if unread:
         raise typer.Exit(1)
 
@@ -151,32 +153,35 @@ def _speaks(kind: str, finding: Finding) -> bool:
     return finding.channel.value in EXPECTED.get(kind, ("progress",))
 
 
-def table(untouched: Untouched, drilled: Sequence[Drilled]) -> str:
+def table(untouched: Untouched, drilled: Sequence[Drilled]) -> list[Table | Text | str]:
     """What was seen, for people."""
-    lines = [
+    parts: list[Table | Text | str] = [
         f"{untouched.runs} healthy recordings; alarms on the untouched copies: "
         f"warn {percent(rate(untouched.warn, untouched.runs))}, crit {percent(rate(untouched.crit, untouched.runs))}",
         "faults go into the silent ones",
-        "",
-        f"{'fault':<30}{'runs':>5}  {'seen [95 %]':<24}{'calls to warn':<22}rules",
     ]
-    for one in drilled:
-        if one.kind in LOOK_ALIKES:
-            continue
-        blamed = f"  (also blamed on the agent: {percent(rate(one.blamed, one.runs))})" if one.kind == "outage" else ""
-        lines.append(f"{_cells(one)}{blamed}")
+    faults = [one for one in drilled if one.kind not in LOOK_ALIKES]
+    if faults:
+        parts += ["", _table("fault", "seen [95 %]", faults)]
+    parts += [
+        f"outage: also blamed on the agent: {percent(rate(one.blamed, one.runs))}"
+        for one in faults
+        if one.kind == "outage"
+    ]
     alike = [one for one in drilled if one.kind in LOOK_ALIKES]
     if alike:
-        lines += ["", f"{'no fault, only looks like one':<30}{'runs':>5}  {'false alarms [95 %]':<24}"]
-        lines += [_cells(one) for one in alike]
-    return "\n".join(lines) + "\n"
+        parts += ["", _table("no fault, only looks like one", "false alarms [95 %]", alike)]
+    return parts
 
 
-def _cells(one: Drilled) -> str:
-    median, most = quantile(one.calls, 0.5), quantile(one.calls, 0.9)
-    delay = "-" if median is None else f"median {median:.0f}, 90 % {most:.0f}"
-    rules = ", ".join(f"{rule} {count}" for rule, count in one.rules.most_common(3))
-    return f"{one.kind:<30}{one.runs:>5}  {percent(rate(one.seen, one.runs)):<24}{delay:<22}{rules}"
+def _table(head: str, share: str, drilled: Sequence[Drilled]) -> Table:
+    made = tables.table(head, "runs", share, "calls to warn", "rules", right=("runs",), keep=(head, share))
+    for one in drilled:
+        median, most = quantile(one.calls, 0.5), quantile(one.calls, 0.9)
+        delay = "-" if median is None else f"median {median:.0f}, 90 % {most:.0f}"
+        rules = ", ".join(f"{rule} {count}" for rule, count in one.rules.most_common(3))
+        tables.row(made, one.kind, f"{one.runs}", percent(rate(one.seen, one.runs)), delay, rules)
+    return made
 
 
 def as_json(untouched: Untouched, drilled: Sequence[Drilled], seed: int) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from watchdogd.commands import labels, replay_html
+from watchdogd.commands import labels, replay_html, tables
 from watchdogd.commands.outcome import Outcome, replayed
 from watchdogd.commands.recordings import Recording, Unread, recordings
 from watchdogd.commands.rules_in_force import in_force
@@ -45,7 +47,7 @@ def replay(
     if html is not None:
         html.write_text(replay_html.page(page, runs=tally.runs), encoding="utf-8", errors="backslashreplace")
     if not json:
-        sys.stdout.write(tally.table())
+        tables.show(*tally.table())
     if tally.unread:
         sys.stderr.write(f"{tally.unread} could not be read\n")
         raise typer.Exit(UNREADABLE)
@@ -130,30 +132,40 @@ class Tally:
                     self.anywhere[channel, level] += 1
                     self.fired.update((label, bad, channel, level) for label, bad in known.items())
 
-    def table(self) -> str:
+    def table(self) -> list[Table | Text | str]:
         """What was seen, for people: coverage first, then what fired, on good runs and on bad ones."""
-        lines = [f"{self.runs} runs, {self.events} steps, {self.unread} unreadable"]
+        parts: list[Table | Text | str] = [f"{self.runs} runs, {self.events} steps, {self.unread} unreadable"]
         names = sorted({label for label, _ in self.labels})
         if names:
-            lines += ["", f"{'label':<22}{'says bad':>10}{'says good':>11}{'unknown':>9}"]
-        for name in names:
-            bad, good = self.labels[name, True], self.labels[name, False]
-            lines.append(f"{name:<22}{bad:>10}{good:>11}{self.runs - bad - good:>9}")
-        lines += ["", f"{'channel':<10}{'level':<9}{'runs':>7}   by label: fired on bad, on good"]
-        for channel in Channel:
-            for level in (Severity.WARN, Severity.CRIT, Severity.UNKNOWN):
-                count = self.anywhere[channel, level]
-                if count or level is not Severity.UNKNOWN:
-                    shares = "  ".join(self._shares(name, channel, level) for name in names)
-                    lines.append(f"{channel.value:<10}{level.value:<9}{count:>7}   {shares}".rstrip())
-        if self.rules:
-            lines += ["", f"{'rule':<44}{'level':<9}{'runs':>7}"]
-        for (rule, severity), count in sorted(self.rules.items(), key=lambda item: (item[0][0], item[0][1].rank)):
-            if severity is not Severity.OK:
-                lines.append(f"{rule:<44}{severity.value:<9}{count:>7}")
+            heads = ("says bad", "says good", "unknown")
+            made = tables.table("label", *heads, right=heads, keep=("label",))
+            for name in names:
+                bad, good = self.labels[name, True], self.labels[name, False]
+                tables.row(made, name, f"{bad}", f"{good}", f"{self.runs - bad - good}")
+            parts += ["", made]
+        parts += ["", self._channels(names)]
+        if any(severity is not Severity.OK for _, severity in self.rules):
+            made = tables.table("rule", "level", "runs", right=("runs",), keep=("rule",))
+            for (rule, severity), count in sorted(self.rules.items(), key=lambda item: (item[0][0], item[0][1].rank)):
+                if severity is not Severity.OK:
+                    tables.row(made, rule, tables.level(severity), f"{count}")
+            parts += ["", made]
         if self.actions:
-            lines += ["", "decisions, in runs: " + ", ".join(f"{a} {n}" for a, n in sorted(self.actions.items()))]
-        return "\n".join(lines) + "\n"
+            parts += ["", "decisions, in runs: " + ", ".join(f"{a} {n}" for a, n in sorted(self.actions.items()))]
+        return parts
+
+    def _channels(self, names: Sequence[str]) -> Table:
+        made = tables.table(
+            "channel", "level", "runs", "by label: fired on bad, on good", right=("runs",), keep=("channel", "level")
+        )
+        for channel in Channel:
+            for severity in (Severity.WARN, Severity.CRIT, Severity.UNKNOWN):
+                count = self.anywhere[channel, severity]
+                if count or severity is not Severity.UNKNOWN:
+                    word = tables.level(severity) if count else Text(severity.value, style="dim")
+                    shares = "  ".join(self._shares(name, channel, severity) for name in names)
+                    tables.row(made, channel.value, word, f"{count}", shares)
+        return made
 
     def _shares(self, name: str, channel: Channel, level: Severity) -> str:
         parts = []
