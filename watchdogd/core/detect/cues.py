@@ -29,11 +29,12 @@ _OUGHT = re.compile(
 )
 TAG = re.compile(
     r"</?[A-Z][A-Z_ -]{2,24}>|</?(?i:system|user|instructions?|prompt|information|important|admin|message|"
-    r"assistant|task|override|note|context|ai)>|\[/?[A-Z_]{3,16}\]|#{3,}|\|im_(?:start|end)\||\{\{|<<[A-Z]|"
-    r"={5,}|\*{4,}"
+    r"assistant|task|override|note|context|ai)>|\[/?(?i:inst|system|sys|user|admin|assistant|instructions?|task|"
+    r"important|override|prompt|message)\]|\|im_(?:start|end)\||<<[A-Z]"
 )
-"""Markup that fences something off. Upper-case or spaced names only: ordinary HTML is no sign."""
-MARKUP_CHARS = re.compile(r"[<\[#|{=*]")
+"""Markup that fences something off. Upper-case names, or those of the parts in a conversation: ordinary HTML is no
+sign, nor are the rules, headings and ``[ERROR]`` of reports."""
+MARKUP_CHARS = re.compile(r"[<\[|]")
 _LABEL = re.compile(
     r"(?:^|[\s.;>\"'(\[*#])(?:todo|to-do|task|action(?: required| item)?|"
     r"instructions?|aufgabe|tarea|tâche|compito|tarefa|zadanie|задача)\s{0,2}[:：]"

@@ -5,20 +5,18 @@ A call is scored when it is intended, before it runs. See docs/rules/drift-injec
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from watchdogd.core.detect.actions import nearness
-from watchdogd.core.detect.cues import TOKEN
 from watchdogd.core.detect.detector import NONE, Levels
 from watchdogd.core.detect.drift_thresholds import Drift
 from watchdogd.core.detect.drift_trust import Asked, Trust, asked, values
 from watchdogd.core.detect.keys import answer_key, text_key
-from watchdogd.core.detect.lexicon import Act
 from watchdogd.core.detect.passages import Passage, identity, passages, sentences
+from watchdogd.core.detect.repeated_words import repeated
 from watchdogd.core.events import Event, ModelCalled, RunStarted, ToolFinished, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding, Severity
 
@@ -31,11 +29,19 @@ KNOWN_TEXTS = 64
 """Results whose digest is remembered, so that the same text is not read twice."""
 OWN_SENTENCES = 256
 """Sentences the agent wrote that are remembered: reading them back is an echo, not an order."""
+OWN_VALUES = 512
+"""Values of its own earlier calls that are remembered."""
+KIN = 0.7
+"""How near an earlier act must be to make its values the agent's own: having read a file is no ground to delete it."""
 
 
 LOCAL_AT_MOST = 0.40
 """Risk of an edit or a command that names an address from a plain instruction: readme files are full of them, so that
 it deserves a WARN and no more."""
+
+
+SPOKEN = 0.3
+"""Meta weight from which a passage speaks to a machine: a single weak sign (a "required" or "user" nearby) does not."""
 
 
 LONG_VALUE = 12
@@ -64,6 +70,8 @@ class Read:
     own: deque[int] = field(default_factory=lambda: deque(maxlen=OWN_SENTENCES))
     named: deque[str] = field(default_factory=lambda: deque(maxlen=32))
     """Calls that name something the user named: what they return may be what the user meant."""
+    used: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """What the agent itself named in earlier calls that raised no suspicion: the event, and what those calls did."""
     now: float = 0.0
     """Risk of the newest act, fading with every calm call."""
     calm: int = 0
@@ -77,7 +85,7 @@ class InjectedInstruction:
     thresholds: Drift = field(default_factory=Drift)
     name: ClassVar[str] = "injection"
     channel: ClassVar[Channel] = Channel.DRIFT
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"run_started", "user_said", "tool_intended", "tool_finished", "model_called"}
     )
@@ -142,8 +150,10 @@ class InjectedInstruction:
         call = asked(body, state.trust)
         if call.named and state.trust.delegates:
             state.named.append(body.call)
-        best = best_match(call, state.trust, state.held) if state.held else None
+        best = best_match(call, state.trust, state.held, _own_values(state, call)) if state.held else None
         risk = best.risk if best else 0.0
+        if risk < FAINT:
+            _remember_values(state, call, seq)
         state.now = max(risk, state.now * 0.9)
         _remember_own(state, values(body.args))
         limits = self.thresholds
@@ -182,8 +192,11 @@ class InjectedInstruction:
         return state.levels.over(OBEYED, Channel.DRIFT, seq=seq) + state.levels.over(REPEATED, Channel.DRIFT, seq=seq)
 
 
-def best_match(call: Asked, trust: Trust, held: list[Passage]) -> Match | None:
-    """The passage that ``call`` most likely obeys, and how likely; None when nothing in it can come from one."""
+def best_match(call: Asked, trust: Trust, held: list[Passage], own: Mapping[str, int]) -> Match | None:
+    """The passage that ``call`` most likely obeys, and how likely; None when nothing in it can come from one.
+
+    ``own`` are the values the agent had named by itself, with the event: what was read later is not their source.
+    """
     if not call.effect and not call.address:
         return _reading(call, held)
     best: Match | None = None
@@ -195,7 +208,8 @@ def best_match(call: Asked, trust: Trust, held: list[Passage]) -> Match | None:
         thing = 1.0 if call.things & passage.things else 0.0 if call.things else 0.5
         value, shown = 0.0, ""
         if not (keys.isdisjoint(passage.telling) and keys.isdisjoint(passage.marks)):
-            value, shown = _value(call, passage, total, fitting=verb >= 0.7 and thing > 0)
+            before = frozenset(key for key, at in own.items() if at < passage.seq) if own else _NOTHING
+            value, shown = _value(call, passage, total, before, fitting=verb >= 0.7 and thing > 0)
         match = 0.65 * value + 0.2 * verb + 0.15 * thing
         if not call.effect and value < 0.9:
             match *= 0.35
@@ -206,7 +220,7 @@ def best_match(call: Asked, trust: Trust, held: list[Passage]) -> Match | None:
         risk = strength * match * (1.0 - 0.5 * explained * (1.0 - passage.meta))
         if call.effect and value >= 0.4 and not delegated:
             risk = max(risk, _unasked(call, trust, passage, value, thing))
-        if call.local and passage.meta < 0.15:
+        if call.local and passage.meta < SPOKEN:
             risk = min(risk, LOCAL_AT_MOST) if call.address else 0.6 * risk
         if best is None or risk > best.risk:
             best = Match(risk=risk, passage=passage, value=value, shown=shown)
@@ -237,14 +251,17 @@ def _reading(call: Asked, held: list[Passage]) -> Match | None:
     return best
 
 
-def _value(call: Asked, passage: Passage, total: float, *, fitting: bool) -> tuple[float, str]:
-    """How much of the call's foreign values the passage holds (0..1), and the most telling of them."""
+def _value(call: Asked, passage: Passage, total: float, before: frozenset[str], *, fitting: bool) -> tuple[float, str]:
+    """How much of the call's foreign values the passage holds (0..1), and the most telling of them.
+
+    Those ``before`` it were the agent's own when the passage was read.
+    """
     strong, weak, hit = 0.0, 1.0, 0.0
     shown = ""
     marks, words = passage.marks, passage.telling
     for leaf in call.foreign:
-        got = max((weight for mark, weight in leaf.marks.items() if mark in marks), default=0.0)
-        common = leaf.words & words
+        got = max((weight for mark, weight in leaf.marks.items() if mark in marks and mark not in before), default=0.0)
+        common = (leaf.words & words) - before
         if common:
             share = len(common) / len(leaf.words)
             known = 0.9 if len(common) >= 3 else 0.7 if len(common) == 2 else 0.35
@@ -263,56 +280,34 @@ def _value(call: Asked, passage: Passage, total: float, *, fitting: bool) -> tup
     value = (1.0 - weak) * (0.5 + 0.5 * covered if fitting else covered)
     if strong >= 0.7:
         value = max(value, strong)
-    if covered >= 0.999 and (fitting or strong >= 0.5):
+    if covered >= 0.999 and strong >= (0.3 if fitting else 0.5):
         value = max(value, 0.8)
     return value, shown
 
 
-_DISTANCE = re.compile(
-    r"\b(?:inject\w*|suspicious|malicious|phish\w*|scam|ignor(?:e|ed|ing)|disregard\w*|will not|won't|"
-    r"not follow|cannot|can't|can not|unable|refus\w*|unauthori[sz]ed|unrelated|instruct\w*|embedded|"
-    r"asks? (?:me )?to|asking|claim\w*|contain\w*|appears? to|seems? to|not part of|did not|attempt\w*|"
-    r"warning|caution|security|however|request(?:s|ed|ing)?)\b"
-)
-"""Words with which an agent keeps its distance from what it read: it reports, doubts or refuses."""
+_NOTHING: frozenset[str] = frozenset()
 
 
-FEWEST_WORDS = 4
-"""Telling words of a sentence below which saying them means nothing."""
+def _own_values(state: Read, call: Asked) -> dict[str, int]:
+    """Of what ``call`` names, what the agent named before, in calls of the same kind; with the event."""
+    if not state.used:
+        return {}
+    own: dict[str, int] = {}
+    for leaf in call.foreign:
+        for key in (*leaf.marks, *leaf.words):
+            known = state.used.get(key)
+            if known is not None and (not call.acts or nearness(call.acts, known[1]) >= KIN):
+                own[key] = known[0]
+    return own
 
 
-def repeated(text: str, trust: Trust, held: list[Passage]) -> tuple[float, Passage, float] | None:
-    """The passage whose words ``text`` says in the agent's own voice: risk, passage, share of its words."""
-    words: set[str] = set()
-    low = ""
-    best: tuple[float, Passage, float] | None = None
-    for passage in held:
-        if not passage.acts & Act.SAY:
-            continue
-        own = passage.own_words - trust.words
-        if len(own) < FEWEST_WORDS:
-            continue
-        if not low:
-            low = text[:20_000].lower()
-            words = set(TOKEN.findall(low))
-        share = len(own & words) / len(own)
-        if share < 0.6:
-            continue
-        risk = 0.72 * passage.strength * (1.0 if passage.plain else 0.5)
-        if passage.plain and len(own) > FEWEST_WORDS and not passage.delegated:
-            risk = max(risk, 0.47)
-        risk *= share * (0.35 if _DISTANCE.search(_around(low, own)) else 1.0)
-        if best is None or risk > best[0]:
-            best = (risk, passage, share)
-    return best
-
-
-def _around(low: str, words: frozenset[str]) -> str:
-    """The sentence of ``low`` that says most of ``words``, with the one before it."""
-    parts = list(sentences(low))[:400]
-    counts = [len(words.intersection(TOKEN.findall(part))) for part in parts]
-    at = counts.index(max(counts)) if counts else 0
-    return " ".join(parts[max(0, at - 1) : at + 1])
+def _remember_values(state: Read, call: Asked, seq: int) -> None:
+    for leaf in call.foreign:
+        for key in (*leaf.marks, *leaf.words):
+            if key not in state.used:
+                state.used[key] = (seq, call.acts)
+    while len(state.used) > OWN_VALUES:
+        del state.used[next(iter(state.used))]
 
 
 def _remember_own(state: Read, texts: Sequence[str]) -> None:

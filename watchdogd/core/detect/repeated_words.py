@@ -1,0 +1,56 @@
+"""Words put into the agent's mouth: does a message say, in its own voice, what a text it read asked to be said?"""
+
+from __future__ import annotations
+
+import re
+
+from watchdogd.core.detect.cues import TOKEN
+from watchdogd.core.detect.drift_trust import Trust
+from watchdogd.core.detect.lexicon import Act
+from watchdogd.core.detect.passages import Passage, sentences
+
+_DISTANCE = re.compile(
+    r"\b(?:inject\w*|suspicious|malicious|phish\w*|scam|ignor(?:e|ed|ing)|disregard\w*|will not|won't|"
+    r"not follow|cannot|can't|can not|unable|refus\w*|unauthori[sz]ed|unrelated|instruct\w*|embedded|"
+    r"asks? (?:me )?to|asking|claim\w*|contain\w*|appears? to|seems? to|not part of|did not|attempt\w*|"
+    r"warning|caution|security|however|request(?:s|ed|ing)?)\b"
+)
+"""Words with which an agent keeps its distance from what it read: it reports, doubts or refuses."""
+
+
+FEWEST_WORDS = 4
+"""Telling words of a sentence below which saying them means nothing."""
+
+
+def repeated(text: str, trust: Trust, held: list[Passage]) -> tuple[float, Passage, float] | None:
+    """The passage whose words ``text`` says in the agent's own voice: risk, passage, share of its words."""
+    words: set[str] = set()
+    low = ""
+    best: tuple[float, Passage, float] | None = None
+    for passage in held:
+        if not passage.acts & Act.SAY:
+            continue
+        own = passage.own_words - trust.words
+        if len(own) < FEWEST_WORDS:
+            continue
+        if not low:
+            low = text[:20_000].lower()
+            words = set(TOKEN.findall(low))
+        share = len(own & words) / len(own)
+        if share < 0.6:
+            continue
+        risk = 0.72 * passage.strength * (1.0 if passage.plain else 0.5)
+        if passage.plain and len(own) > FEWEST_WORDS and not passage.delegated:
+            risk = max(risk, 0.47)
+        risk *= share * (0.35 if _DISTANCE.search(_around(low, own)) else 1.0)
+        if best is None or risk > best[0]:
+            best = (risk, passage, share)
+    return best
+
+
+def _around(low: str, words: frozenset[str]) -> str:
+    """The sentence of ``low`` that says most of ``words``, with the one before it."""
+    parts = list(sentences(low))[:400]
+    counts = [len(words.intersection(TOKEN.findall(part))) for part in parts]
+    at = counts.index(max(counts)) if counts else 0
+    return " ".join(parts[max(0, at - 1) : at + 1])
