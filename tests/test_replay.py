@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
+from typing_extensions import override
 
 from watchdogd.adapters.sqlite import SqliteRecord
+from watchdogd.commands import replay_html
 from watchdogd.commands.recordings import Recording, Unread, recordings, with_ticks
 from watchdogd.commands.replay import replay
 from watchdogd.core.events import Event, RunStarted, Text, Tick, ToolFinished, ToolIntended, UserSaid
@@ -223,21 +226,118 @@ def test_thresholds_come_from_the_configuration(tmp_path: Path, looping: Path) -
     assert found["first"] == {"warn": 14, "crit": 16}
 
 
-def test_the_page_is_self_contained_and_quotes_what_was_recorded(tmp_path: Path) -> None:
-    path, page = tmp_path / "runs.jsonl", tmp_path / "page.html"
-    path.write_text(loop(8, name="<script>alert(1)</script>\u202e\ud800"))
-    assert run("--html", page, path)[0] == 0
-    html = page.read_text(encoding="utf-8")
-    assert "<script" not in html
-    assert "\u202e" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e\\ud800" in html
-    assert "http://" not in html
-    assert "https://" not in html
-    assert "same call 4 times in a row" in html
-    for channel in ("drift", "errors", "recall", "progress", "safety", "cost"):
-        assert f'aria-label="{channel}: highest risk' in html
-    assert "Evidence: 4 events" in html
-    assert "<b>nudge</b> at step 8" in html
+HOSTILE = (
+    "</pre><script src=//x.example/x.js>alert(1)</script><img src=x onerror=alert(1)> "
+    "http://x.example \u202e\ud800\x1b[31m"
+)
+
+
+class Tags(HTMLParser):
+    """Every tag of a page with its attributes, and the text between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    @override
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def shown(page: Path, *args: object) -> Tags:
+    """The page that ``replay --html`` writes."""
+    assert run("--html", page, *args)[0] == 0
+    tags = Tags()
+    tags.feed(page.read_text(encoding="utf-8"))
+    return tags
+
+
+def hostile() -> str:
+    steps = [
+        {"i": 0, "kind": "user", "text": HOSTILE, "agent": HOSTILE},
+        {"i": 1, "kind": "assistant", "text": HOSTILE, "agent": HOSTILE},
+        *(
+            step
+            for n in range(8)
+            for step in (
+                {"i": 2 + 2 * n, "kind": "tool_call", "tool": HOSTILE, "args": {HOSTILE: HOSTILE}},
+                {"i": 3 + 2 * n, "kind": "tool_result", "tool": HOSTILE, "result": HOSTILE, "is_error": True},
+            )
+        ),
+    ]
+    labels = {HOSTILE: HOSTILE, "fault": HOSTILE}
+    data = {"schema": SCHEMA, "id": HOSTILE, "goal": HOSTILE, "labels": labels, "steps": steps, "onset_step": 3}
+    return json.dumps(data) + "\n"
+
+
+def test_nothing_that_was_recorded_becomes_markup_in_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text(hostile() + loop(8))
+    tags = shown(tmp_path / "page.html", path)
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not {"script", "img", "iframe", "object", "link", "form"} & {name for name, _ in tags.tags}
+    assert not [name for _, attrs in tags.tags for name in attrs if name.startswith("on")]
+    assert "&lt;script src=//x.example/x.js&gt;alert(1)" in html
+    assert not [one for one in html if one not in "\n\t" and not one.isprintable()]
+    assert "\\u202e\\ud800\\u001b[31m" in html
+
+
+def test_the_page_loads_nothing_from_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text(hostile() + loop(8))
+    tags = shown(tmp_path / "page.html", path)
+    assert not [attrs for _, attrs in tags.tags if {"src", "srcset", "data", "action", "poster"} & set(attrs)]
+    assert not [attrs["href"] for _, attrs in tags.tags if not str(attrs.get("href", "#")).startswith("#")]
+    style = tags.text[: tags.text.index("watchdogd replay", 20)] + "".join(str(a.get("style")) for _, a in tags.tags)
+    assert "url(" not in style
+    assert "@import" not in style
+    policy = [attrs["content"] for name, attrs in tags.tags if attrs.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
+
+
+def test_the_page_shows_channels_findings_with_evidence_decisions_and_steps(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text(loop(8))
+    tags = shown(tmp_path / "page.html", path)
+    labels = [str(attrs["aria-label"]) for name, attrs in tags.tags if name == "svg"]
+    assert [one.partition(":")[0] for one in labels] == [
+        *("18 events", "drift", "errors", "recall", "progress", "safety", "cost"),
+        labels[-1],
+    ]
+    assert labels[-1].endswith("decisions")
+    assert "same call 4 times in a row" in tags.text
+    assert "Evidence: 4 events" in tags.text
+    assert "nudge at step 8" in tags.text
+    targets = {str(attrs["id"]) for _, attrs in tags.tags if "id" in attrs}
+    links = {str(attrs["href"]).removeprefix("#") for name, attrs in tags.tags if name == "a"}
+    assert "run-0-step-8" in links
+    assert links <= targets
+    assert any(attrs.get("name") == "viewport" for _, attrs in tags.tags)
+
+
+def test_the_page_of_a_long_run_keeps_the_steps_with_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_html, "MOST_STEPS", 3)
+    path = tmp_path / "runs.jsonl"
+    path.write_text(loop(8))
+    tags = shown(tmp_path / "page.html", path)
+    assert "Timeline: 5 steps of 17: the first 3, and those with a finding" in tags.text
+    steps = [str(attrs["id"]) for _, attrs in tags.tags if str(attrs.get("id", "")).startswith("run-0-step-")]
+    assert steps == [f"run-0-step-{n}" for n in (0, 1, 2, 8, 12)]
+
+
+def test_the_page_of_many_runs_shows_the_worst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_html, "MOST_RUNS", 2)
+    path = tmp_path / "runs.jsonl"
+    path.write_text("".join(loop(1, name=f"fine {n}") for n in range(9)) + loop(8, name="the worst"))
+    tags = shown(tmp_path / "page.html", path)
+    assert "10 runs, 2 shown" in tags.text
+    assert tags.text.index("the worst") < tags.text.index("fine 0")
+    assert "fine 1" not in tags.text
 
 
 def test_the_conformance_cases_hold_where_no_threshold_decides() -> None:

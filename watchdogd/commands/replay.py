@@ -42,10 +42,13 @@ def replay(
         tally.take(run, outcome)
         if json:
             sys.stdout.write(jsonlib.dumps(as_json(outcome), ensure_ascii=True) + "\n")
-        if html is not None and len(page) < replay_html.MOST_RUNS:
+        if html is not None:
             page.append((run, outcome))
+            if len(page) > 2 * replay_html.MOST_RUNS:
+                page = replay_html.worst_first(page)
     if html is not None:
-        html.write_text(replay_html.page(page, runs=tally.runs), encoding="utf-8", errors="backslashreplace")
+        written = replay_html.page(replay_html.worst_first(page), runs=tally.runs)
+        html.write_text(written, encoding="utf-8", errors="backslashreplace")
     if not json:
         tables.show(*tally.table())
     if tally.unread:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from watchdogd.commands import labels
 from watchdogd.commands.outcome import Outcome, Seen
 from watchdogd.commands.recordings import Recording
 from watchdogd.core.events import (
@@ -24,10 +26,18 @@ MOST_RUNS = 200
 """Runs that one page shows; those with the worst findings first."""
 MOST_STEPS = 2_000
 """Steps of one run's timeline that are written out."""
+MOST_PAGE_STEPS = 20_000
+"""Steps of all timelines together, so that the page stays one that a phone can open; what a finding names is kept."""
+LEAST_STEPS = 40
+"""Steps of each timeline that are written out however many runs there are."""
 EXCERPT = 600
 """Characters of a step that are shown."""
 BINS = 240
 """Columns of a channel's strip: a phone is 360 wide."""
+TALL = 24
+"""Height of a strip in its own units."""
+
+FAILED = ("error", "denied", "aborted", "in_doubt")
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#f7f7f5;--card:#fff;--ink:#1c1e21;--dim:#667;--line:#ddd;--ok:#dfe8e2;
@@ -42,6 +52,9 @@ h3{font-size:.95rem;margin:1.1rem 0 .4rem;color:var(--dim)}p{margin:.3rem 0}.dim
 font-weight:600;border:1px solid currentColor}.ok{color:var(--dim)}.warn{color:var(--warn)}.crit{color:var(--crit)}
 .unknown{color:var(--unknown)}.strips{display:grid;grid-template-columns:4.9rem 1fr;gap:.25rem .5rem;align-items:center;
 font-size:.85rem}.strips svg{width:100%;height:26px;display:block;border-radius:4px;background:var(--ok)}
+.strips svg.thin{height:12px;background:none}.strips line{vector-effect:non-scaling-stroke;stroke-width:2}
+.key{font-size:.75rem;color:var(--dim);display:flex;flex-wrap:wrap;gap:.15rem .8rem;margin:.3rem 0 0 5.4rem}
+.key i{display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.3em}
 .axis{font-size:.75rem;color:var(--dim);display:flex;justify-content:space-between}
 ul{padding:0;margin:0;list-style:none}li{border-top:1px solid var(--line);padding:.5rem 0}
 details{margin:.25rem 0}summary{cursor:pointer;color:var(--accent)}
@@ -51,14 +64,20 @@ background:var(--bg);border-radius:6px}.step{border-left:3px solid var(--line);p
 """
 
 
+def worst_first(shown: Sequence[tuple[Recording, Outcome]]) -> list[tuple[Recording, Outcome]]:
+    """The runs that a page shows: those with the worst findings, equals in their order."""
+    return sorted(shown, key=lambda one: -one[1].severity.rank)[:MOST_RUNS]
+
+
 def page(shown: Sequence[tuple[Recording, Outcome]], *, runs: int) -> str:
     """The page over ``shown`` (of ``runs`` in all); it loads nothing from anywhere."""
-    ordered = sorted(shown, key=lambda one: -one[1].severity.rank)
+    ordered = worst_first(shown)
     worst = max((outcome.severity for _, outcome in shown), key=lambda one: one.rank, default=Severity.UNKNOWN)
     left = f", {len(shown)} shown" if runs > len(shown) else ""
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
+        """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">""",
         f"<title>watchdogd replay</title><style>{STYLE}</style></head><body><main>",
         f'<h1>watchdogd replay</h1><p class="dim">{runs} runs{left}; worst {_tag(worst)}</p>',
     ]
@@ -69,40 +88,131 @@ def page(shown: Sequence[tuple[Recording, Outcome]], *, runs: int) -> str:
             for at, (run, outcome) in enumerate(ordered)
         ]
         parts.append("</ul></details>")
+    most = min(MOST_STEPS, max(LEAST_STEPS, MOST_PAGE_STEPS // max(1, len(ordered))))
     for at, (run, outcome) in enumerate(ordered):
-        parts += _run(run, outcome, at)
+        parts += _run(run, outcome, at, most)
     parts.append("</main></body></html>\n")
     return "".join(parts)
 
 
-def _run(run: Recording, outcome: Outcome, at: int) -> Iterator[str]:
+def _run(run: Recording, outcome: Outcome, at: int, most: int) -> Iterator[str]:
     events = {event.seq: event for event in run.events}
     yield f'<section class="run" id="run-{at}"><h2>{_text(run.id, 160)} {_tag(outcome.severity)}</h2>'
     if run.goal:
         yield f"<p>{_text(run.goal, EXCERPT)}</p>"
-    labels = ", ".join(f"{name}: {value}" for name, value in run.labels.items() if value not in (None, "", [], {}))
-    if labels:
-        yield f'<p class="dim">{_text(labels, 300)}</p>'
+    yield from _labels(run)
     yield from _strips(run, outcome)
     yield from _findings(outcome, events, at)
-    yield from _decisions(outcome)
-    yield from _timeline(run, outcome, at)
+    yield from _decisions(outcome, at)
+    yield from _timeline(run, outcome, at, most)
     yield "</section>"
 
 
+def _labels(run: Recording) -> Iterator[str]:
+    """What is known to be good or bad of the run; everything else the recording says below a fold."""
+    known = ", ".join(f"{name}: {run.labels[name]}" for name in labels.known(run.labels))
+    if known:
+        yield f'<p class="dim">{_text(known, 300)}</p>'
+    left = [f"{name}: {value}" for name, value in run.labels.items() if value not in (None, "", [], {})]
+    if len(left) > len(labels.known(run.labels)):
+        yield f"<details><summary>What the recording says of itself</summary><pre>{_text(chr(10).join(left), 3_000)}"
+        yield "</pre></details>"
+
+
 def _strips(run: Recording, outcome: Outcome) -> Iterator[str]:
-    last = max((step for step, _ in outcome.curve), default=0)
+    last = max((event.seq for event in run.events), default=0)
+    first = min(max(0, min((event.seq for event in run.events), default=0)), last)
+    axis = Axis(first=first, last=last)
     yield '<h3>Channels over the steps</h3><div class="strips">'
+    yield f"<div>steps</div>{_kinds(run, axis)}"
     for channel in Channel:
-        yield f"<div>{channel.value}</div>{_strip(channel, run, outcome, last)}"
-    yield f'</div><div class="axis"><span style="padding-left:5.4rem">step 0</span><span>step {last}</span></div>'
+        yield f"<div>{channel.value}</div>{_strip(channel, run, outcome, axis)}"
+    if outcome.decisions:
+        yield f"<div>decisions</div>{_decided(outcome, axis)}"
+    yield "</div>"
+    yield f'<div class="axis"><span style="padding-left:5.4rem">step {first}</span><span>step {last}</span></div>'
+    yield '<p class="key"><span>bar: risk 0 to 1</span>'
+    keys = (("person", "accent"), ("agent", "line"), ("call or result", "dim"), ("failed", "crit"))
+    for word, colour in (*keys, ("warn", "warn"), ("crit", "crit"), ("unknown", "unknown")):
+        yield f'<span><i style="background:var(--{colour})"></i>{word}</span>'
+    if run.onset_step is not None:
+        yield f"<span>dashed: the trouble begins (step {run.onset_step}, by the recording)</span>"
+    yield "</p>"
 
 
-def _strip(channel: Channel, run: Recording, outcome: Outcome, last: int) -> str:
-    """The channel's risk as bars, its findings as ticks along the top, the known onset as a line."""
-    width = max(1, last + 1)
-    bins = min(BINS, width)
-    risk, level = [0.0] * bins, [Severity.OK] * bins
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Where a step lies in a strip."""
+
+    first: int
+    last: int
+
+    @property
+    def bins(self) -> int:
+        """Columns of the strip."""
+        return min(BINS, self.last - self.first + 1)
+
+    def place(self, step: int) -> float:
+        """The left edge of ``step``, in columns."""
+        inside = min(self.last, max(self.first, step)) - self.first
+        return inside * self.bins / (self.last - self.first + 1)
+
+    def column(self, step: int) -> int:
+        """The column that ``step`` falls into."""
+        return int(self.place(step))
+
+
+def _svg(axis: Axis, inside: str, title: str, *, thin: bool = False) -> str:
+    kind = ' class="thin"' if thin else ""
+    return (
+        f'<svg viewBox="0 0 {axis.bins} {TALL}" preserveAspectRatio="none" role="img" aria-label="{title}"{kind}>'
+        f"<title>{title}</title>{inside}</svg>"
+    )
+
+
+def _kinds(run: Recording, axis: Axis) -> str:
+    """Who acted when: a column shows the most telling of its steps."""
+    shown = [""] * axis.bins
+    order = ("", "line", "dim", "accent", "crit")
+    for event in run.events:
+        colour = _kind(event)
+        at = axis.column(event.seq)
+        shown[at] = max(shown[at], colour, key=order.index)
+    cells = "".join(
+        f'<rect x="{x}" y="0" width="1.02" height="{TALL}" fill="var(--{colour})"/>'
+        for x, colour in enumerate(shown)
+        if colour
+    )
+    return _svg(axis, cells, f"{len(run.events)} events", thin=True)
+
+
+def _kind(event: Event) -> str:
+    match event.body:
+        case UserSaid():
+            return "accent"
+        case ToolFinished(outcome=outcome, exit_code=code) if outcome in FAILED or code not in (None, 0):
+            return "crit"
+        case ProviderError():
+            return "crit"
+        case ToolIntended() | ToolFinished():
+            return "dim"
+        case ModelCalled():
+            return "line"
+        case _:
+            return ""
+
+
+def _decided(outcome: Outcome, axis: Axis) -> str:
+    marks = "".join(
+        f'<line x1="{x:.2f}" x2="{x:.2f}" y1="0" y2="{TALL}" stroke="currentColor"/>'
+        for x in dict.fromkeys(axis.place(one.step) for one in outcome.decisions)
+    )
+    return _svg(axis, marks, f"{len(outcome.decisions)} decisions", thin=True)
+
+
+def _strip(channel: Channel, run: Recording, outcome: Outcome, axis: Axis) -> str:
+    """The channel's risk as bars coloured by the level that is up, its findings as lines, the known onset dashed."""
+    risk, level = [0.0] * axis.bins, [Severity.OK] * axis.bins
     live: dict[tuple[str, str], Severity] = {}
     found = [one for one in outcome.findings if one.finding.channel is channel]
     at = 0
@@ -111,7 +221,7 @@ def _strip(channel: Channel, run: Recording, outcome: Outcome, last: int) -> str
             finding = found[at].finding
             live[finding.rule, finding.key] = finding.severity
             at += 1
-        place = max(0, step) * bins // width
+        place = axis.column(step)
         risk[place] = max(risk[place], risks[channel])
         level[place] = max([level[place], *live.values()], key=lambda one: one.rank)
     bars = "".join(
@@ -119,15 +229,15 @@ def _strip(channel: Channel, run: Recording, outcome: Outcome, last: int) -> str
         for x, one in enumerate(risk)
         if one > 0.02 or level[x] is not Severity.OK
     )
-    onset = ""
-    if run.onset_step is not None:
-        x = min(width - 1, max(0, run.onset_step)) * bins / width
-        onset = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="24" stroke="currentColor" stroke-dasharray="2 2"/>'
-    title = f"{channel.value}: highest risk {outcome.risk[channel]:.2f}"
-    return (
-        f'<svg viewBox="0 0 {bins} 24" preserveAspectRatio="none" role="img" aria-label="{title}">'
-        f"<title>{title}</title>{bars}{onset}</svg>"
+    raised = {axis.place(one.step): one.finding.severity for one in found if one.finding.severity is not Severity.OK}
+    lines = "".join(
+        f'<line x1="{x:.2f}" x2="{x:.2f}" y1="0" y2="{TALL}" stroke="var(--{severity.value})"/>'
+        for x, severity in raised.items()
     )
+    if run.onset_step is not None:
+        x = axis.place(run.onset_step)
+        lines += f'<line x1="{x:.2f}" x2="{x:.2f}" y1="0" y2="{TALL}" stroke="currentColor" stroke-dasharray="3 3"/>'
+    return _svg(axis, bars + lines, f"{channel.value}: highest risk {outcome.risk[channel]:.2f}")
 
 
 def _findings(outcome: Outcome, events: Mapping[int, Event], at: int) -> Iterator[str]:
@@ -168,24 +278,27 @@ def _over(outcome: Outcome, seen: Seen) -> int | None:
     )
 
 
-def _decisions(outcome: Outcome) -> Iterator[str]:
+def _decisions(outcome: Outcome, at: int) -> Iterator[str]:
     yield f"<h3>Decisions ({len(outcome.decisions)})</h3>"
     if not outcome.decisions:
         yield '<p class="dim">The policy would have done nothing.</p>'
     yield "<ul>"
     for one in outcome.decisions:
         decision = one.decision
-        yield f"<li><b>{decision.action.value}</b> at step {one.step}, by rule {_text(decision.rule, 80)}"
+        yield f'<li><b>{decision.action.value}</b> at step <a href="#run-{at}-step-{one.step}">{one.step}</a>'
+        yield f", by rule {_text(decision.rule, 80)}"
         yield f'<p class="dim">{_text(decision.headline, 200)}</p></li>'
     yield "</ul>"
 
 
-def _timeline(run: Recording, outcome: Outcome, at: int) -> Iterator[str]:
+def _timeline(run: Recording, outcome: Outcome, at: int, most: int) -> Iterator[str]:
     marks: dict[int, Severity] = {}
     for one in outcome.findings:
         marks[one.step] = max(marks.get(one.step, Severity.OK), one.finding.severity, key=lambda level: level.rank)
-    shown = [event for event in run.events if not isinstance(event.body, RunStarted)][:MOST_STEPS]
-    cut = "" if len(shown) >= len(run.events) - 1 else f", the first {MOST_STEPS}"
+    linked = {*marks, *(one.step for one in outcome.decisions)}
+    events = [event for event in run.events if not isinstance(event.body, RunStarted)]
+    shown = [event for n, event in enumerate(events) if n < most or event.seq in linked]
+    cut = "" if len(shown) == len(events) else f" of {len(events)}: the first {most}, and those with a finding"
     yield f"<details><summary>Timeline: {len(shown)} steps{cut}</summary>"
     for event in shown:
         level = marks.get(event.seq, Severity.OK)
