@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from random import Random  # noqa: TID251 - seeded by the caller: the same seed, the same faults
 from typing import TypeAlias
 
+from watchdogd.core.detect.keys import leaves
+from watchdogd.core.detect.manners import asks_to_wait
 from watchdogd.core.events import (
     Body,
     Event,
@@ -167,7 +169,14 @@ def _open_at(events: Sequence[Event], end: int) -> bool:
 
 
 def _healthy(base: Base) -> list[Done]:
-    return [one for one in base.done if one.finished.outcome != "error" and one.finished.result.head.strip()]
+    """Calls that worked; not those that wait, whose repetition is no fault."""
+    return [
+        one
+        for one in base.done
+        if one.finished.outcome != "error"
+        and one.finished.result.head.strip()
+        and not asks_to_wait(one.intended.tool, leaves(one.intended.args, 8))
+    ]
 
 
 def _distinct(found: Sequence[Done], count: int, rng: Random) -> list[Done] | None:

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from zlib import crc32
 
+from watchdogd.core.detect.excerpts import (
+    nearly,
+    pairs_at_both_ends,
+    pairs_of,
+    sample_of,
+    shifted,
+    tokens_of,
+)
 from watchdogd.core.events import Text
 
-SAMPLE_CHARS = 1_600
-"""Head and tail kept of an answer, half each."""
-CHUNK_CHARS, MOST_CHUNKS = 256, 64
-"""What lies between head and tail is remembered as checksums of pieces of this size, so many and one for the rest."""
-MOST_TOKENS = 400
-"""Tokens of a sample that are compared."""
 MOST_VARYING = 8
 """Token positions that may change before two answers count as different, plain stamps apart."""
-MOST_STAMPS = 64
-"""Positions that may change where all beyond the first few are plainly stamps (a clock in front of every line)."""
 CONSTANT_WORDS = 20
 """In an answer of so many words a single word that is another one every time is drawn by lot."""
 LONG_WORDS = 40
@@ -32,10 +32,6 @@ SHORT_WORDS = 8
 """An answer of at most so many words is about the number in it."""
 MOST_BY_CHANCE = 4
 """Moves in one direction that are no longer chance (1 in 24 for a number drawn by lot)."""
-MOST_MOVED = 4
-"""Tokens by which two answers of unequal length may differ, in one place."""
-
-_TOKEN = re.compile(r"[^\s,;(){}\[\]\"'=<>|\\]+")
 _CLOCK = re.compile(r"\D{0,3}\d{1,4}[-:/.]\d{1,2}[-:/.]\d{1,4}\D?.{0,24}|\D{0,2}\d{1,2}:\d{2}\D{0,3}")
 _DOT_CLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
 _DECIMAL = re.compile(r"[^\d.]{0,2}(\d{1,15}\.\d{1,12})([^\d]{0,4})")
@@ -97,7 +93,8 @@ class Answers:
 
     whole: int
     """Key of the last answer's whole text."""
-    sample: str
+    head: str
+    tail: str
     chunks: tuple[int, ...]
     identity: int
     """Key of the first of the answers that say the same; stays while they do."""
@@ -117,25 +114,10 @@ class Answers:
     varying: dict[int, Varying] = field(default_factory=dict)
 
 
-def sample_of(text: Text) -> tuple[str, tuple[int, ...]]:
-    """The part of ``text`` that is kept as it is, and checksums of what lies between."""
-    head, tail, half = text.head, text.tail, SAMPLE_CHARS // 2
-    if len(head) + len(tail) <= SAMPLE_CHARS:
-        return (f"{head}\n{tail}" if tail else head), ()
-    end = len(head) if tail else len(head) - half
-    middle = head[half : min(end, half + CHUNK_CHARS * MOST_CHUNKS)]
-    raw = middle.encode("utf-32-le", "surrogatepass")
-    size = 4 * CHUNK_CHARS
-    chunks = [crc32(raw[at : at + size]) for at in range(0, len(raw), size)]
-    if end > half + CHUNK_CHARS * MOST_CHUNKS:
-        chunks.append(crc32(head[half + CHUNK_CHARS * MOST_CHUNKS : end].encode("utf-8", "surrogatepass")))
-    return f"{head[:half]}\n{(tail or head)[-half:]}", tuple(chunks)
-
-
 def first_answer(text: Text, whole: int, number: int, at: float | None) -> Answers:
     """The memory after a call's first answer."""
-    sample, chunks = sample_of(text)
-    return Answers(whole=whole, sample=sample, chunks=chunks, identity=whole, number=number, at=at)
+    head, tail, chunks = sample_of(text)
+    return Answers(whole=whole, head=head, tail=tail, chunks=chunks, identity=whole, number=number, at=at)
 
 
 def next_answer(seen: Answers, text: Text, whole: int, *, quiet: bool) -> Change:
@@ -151,9 +133,9 @@ def next_answer(seen: Answers, text: Text, whole: int, *, quiet: bool) -> Change
             seen.varying = {}  # a word that stays is no stamp
         seen.change = _verdict(seen) if seen.varying else Change.EQUAL
         return seen.change
-    sample, chunks = sample_of(text)
-    change = _compared(seen, sample, chunks, quiet=quiet)
-    seen.whole, seen.sample, seen.chunks = whole, sample, chunks
+    head, tail, chunks = sample_of(text)
+    change = _compared(seen, head, tail, chunks, quiet=quiet)
+    seen.whole, seen.head, seen.tail, seen.chunks = whole, head, tail, chunks
     if change is Change.DIFFERENT:
         seen.identity, seen.same, seen.varying = whole, 1, {}
     else:
@@ -162,19 +144,14 @@ def next_answer(seen: Answers, text: Text, whole: int, *, quiet: bool) -> Change
     return change
 
 
-def tokens_of(sample: str) -> list[str]:
-    """The words of ``sample``, punctuation apart."""
-    return _TOKEN.findall(sample)[:MOST_TOKENS]
-
-
-def _compared(seen: Answers, sample: str, chunks: tuple[int, ...], *, quiet: bool) -> Change:
-    if abs(len(sample) - len(seen.sample)) > 40 + len(sample) // 10:
+def _compared(seen: Answers, head: str, tail: str, chunks: tuple[int, ...], *, quiet: bool) -> Change:
+    if abs(len(head) - len(seen.head)) > 40 + len(head) // 10 or bool(tail) != bool(seen.tail):
         return Change.DIFFERENT
-    if chunks != seen.chunks and not (quiet and _nearly(chunks, seen.chunks)):
+    if quiet and not nearly(chunks, seen.chunks):
         return Change.DIFFERENT
-    old, new = tokens_of(seen.sample), tokens_of(sample)
-    pairs = _pairs(old, new)
-    if pairs is None:
+    old, new = tokens_of(seen.head), tokens_of(head)
+    pairs = pairs_at_both_ends(old, new, tokens_of(seen.tail), tokens_of(tail)) if tail else pairs_of(old, new)
+    if pairs is None or (not quiet and chunks != seen.chunks and not (pairs and shifted(chunks, seen.chunks))):
         return Change.DIFFERENT
     lone = quiet and len(pairs) == 1 and len(new) > CONSTANT_WORDS and len(old) == len(new)
     for place, (before, now) in pairs.items():
@@ -190,33 +167,9 @@ def _compared(seen: Answers, sample: str, chunks: tuple[int, ...], *, quiet: boo
     return _verdict(seen)
 
 
-def _nearly(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether at most two pieces changed, of many."""
-    if len(one) != len(other) or len(one) < 2:
-        return False
-    return sum(a != b for a, b in zip(one, other, strict=True)) <= min(2, len(one) // 2)
-
-
-def _pairs(old: list[str], new: list[str]) -> dict[int, tuple[str, str]] | None:
-    """The places where ``old`` and ``new`` differ; None when they differ in more than a few tokens."""
-    if len(old) == len(new):
-        places = [place for place, (one, other) in enumerate(zip(old, new, strict=True)) if one != other]
-        if len(places) > MOST_STAMPS or 2 * len(places) > len(new) + 1:
-            return None
-        return {place: (old[place], new[place]) for place in places}
-    start, shorter = 0, min(len(old), len(new))
-    while start < shorter and old[start] == new[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and old[-1 - end] == new[-1 - end]:
-        end += 1
-    was, now = old[start : len(old) - end], new[start : len(new) - end]
-    if not was or not now or max(len(was), len(now)) > MOST_MOVED or 2 * len(now) > len(new) + 1:
-        return None
-    return {start: (" ".join(was), " ".join(now))}
-
-
 def _after(tokens: list[str], place: int) -> Iterator[tuple[int, str]]:
+    if place < 0:
+        return iter(())
     return ((at, tokens[at]) for at in range(place + 1, min(len(tokens), place + 3)))
 
 

@@ -37,9 +37,20 @@ _ASKS_STATE = re.compile(
 )
 _UNFINISHED = re.compile(
     r"pending|queued|scheduled|in.?progress|not (?:yet|ready|finished|done|complete)|\bstill\b|\bwait|\byet\b|\blater\b"
-    r"|\b\w{3,}(?<!noth)(?<!th)(?<!str)(?<!miss)(?<!warn)ing\b|\bactive\b|\bremaining\b|\bstarted\b|\beta\b",
+    r"|\bactive\b|\bremaining\b|\bstarted\b|\beta\b",
     re.IGNORECASE,
 )
+_GOES_ON = r"\w{3,}(?<!noth)(?<!th)(?<!str)(?<!miss)(?<!warn)ing\b"
+_DOING = re.compile(
+    rf"(?:\A|\n|[\"':>\[(])\s*{_GOES_ON}|\b(?:is|are|being|currently)\s(?:\w+\s)?{_GOES_ON}|\b{_GOES_ON}\s*(?:[.,;:!\"'\])<\n…]|\Z)",
+    re.IGNORECASE,
+)
+"""A participle that says what goes on: alone, first, last or after "is"; not one that describes a thing."""
+_CODE = re.compile(
+    r"(?:exit(?:ed)?(?: with)?|return|status)[\W_]{0,2}(?:code|status)?\W{0,4}-?\d{1,5}\b", re.IGNORECASE
+)
+_FRAME = re.compile(r"</?[\w:-]{1,40}>|[\"']\w{1,40}[\"']\s{0,2}:")
+"""Tags and field names around an answer."""
 SHORT_TOKENS = 25
 """Longer answers are content, not a state (tokens)."""
 SHORT_ARGUMENT = 80
@@ -82,10 +93,11 @@ def asks_to_wait(tool: str, words: Sequence[str]) -> bool:
 
 def unfinished(tool: str, words: Sequence[str], answer: str) -> bool:
     """Whether a short answer says that something outside is not finished, to a call that asked for its state."""
-    tokens = answer[:400].split(None, SHORT_TOKENS + 1)
-    if len(tokens) > SHORT_TOKENS:
-        return False
-    says = _UNFINISHED.search(answer[:400]) is not None
+    answer = _CODE.sub(" ", answer[:400])
+    tokens = answer.split(None, SHORT_TOKENS + 1)
+    if len(tokens) > SHORT_TOKENS or not any(map(str.isalnum, _FRAME.sub(" ", answer))):
+        return False  # content, or nothing at all
+    says = _UNFINISHED.search(answer) is not None or _DOING.search(answer) is not None
     asks = _ASKS_STATE.search(tool) is not None
     if len(tokens) <= STATE_TOKENS and (says or asks):
         return True
@@ -95,4 +107,4 @@ def unfinished(tool: str, words: Sequence[str], answer: str) -> bool:
         return True
     if len(tokens) > STATE_TOKENS:
         return False
-    return _NOT_SO.search(answer[:400]) is not None or (len(tokens) <= 3 and "".join(tokens).isalpha())
+    return _NOT_SO.search(answer) is not None or (len(tokens) <= 3 and "".join(tokens).isalpha())

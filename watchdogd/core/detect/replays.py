@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from watchdogd.core.detect.answers import Change
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.failures import Fault
@@ -92,8 +93,12 @@ class Replay:
 class Beginning:
     """The run's first calls, and how many of them it has just made again, in order."""
 
-    first: list[int] = field(default_factory=list)
+    first: list[tuple[int, int]] = field(default_factory=list)
+    """(call, call and answer) of each call that was made for the first time."""
+    at: int = 0
+    """How far the run follows its beginning again."""
     again: int = 0
+    """Calls on this way with the same answer."""
     seqs: list[int] = field(default_factory=list)
     turn: int = 0
     levels: Levels = field(default_factory=Levels)
@@ -106,7 +111,7 @@ class Restart:
     thresholds: Recall
     name: ClassVar[str] = "started-over"
     channel: ClassVar[Channel] = Channel.RECALL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset({"run_started"})
 
     def start(self) -> Beginning:
@@ -122,31 +127,36 @@ class Restart:
         if call.fault is Fault.OUTAGE:
             return state, NONE
         symbol = call.symbol
-        if len(state.first) < BEGINNING and (not state.first or state.first[-1] != symbol):
-            state.first.append(symbol)
-        if not call.stale:
-            was, state.again, state.seqs = state.again, 0, []
+        if call.change is Change.NEW and len(state.first) < BEGINNING:
+            state.first.append((call.key, symbol))
+        if call.change is Change.NEW:
+            was, state.at, state.again, state.seqs = state.at, 0, 0, []
             return state, state.levels.over(RESTART, Channel.RECALL, seq=event.seq) if was else NONE
         return state, self._follow(state, event, call, symbol)
 
     def _follow(self, state: Beginning, event: Event, call: Call, symbol: int) -> tuple[Finding, ...]:
-        limits, at = self.thresholds, state.again
-        if at < len(state.first) and state.first[at] == symbol:
-            state.again += 1
-        elif at and state.first[at - 1] == symbol:
+        limits, at = self.thresholds, state.at
+        if at < len(state.first) and state.first[at][0] == call.key:
+            state.at += 1
+        elif at and state.first[at - 1][0] == call.key:
             return NONE
-        elif state.first and state.first[0] == symbol:
-            state.again, state.seqs = 1, []
+        elif state.first and state.first[0][0] == call.key:
+            state.at, state.again, state.seqs = 1, 0, []
+        elif any(key == call.key for key, _ in state.first[:at]):
+            return NONE  # made more than once then, too
         else:
-            state.again, state.seqs = 0, []
+            state.at, state.again, state.seqs = 0, 0, []
             return state.levels.over(RESTART, Channel.RECALL, seq=event.seq)
-        if state.again == 1:
+        if state.at == 1:
             state.turn = call.turn
+        if state.first[state.at - 1][1] != symbol:
+            return NONE  # the world has moved on since
+        state.again += 1
         state.seqs.append(call.seq)
         severity = level(state.again, limits.restart_warn, limits.restart_crit)
         if severity is Severity.OK or 2 * (call.turn - state.turn) >= state.again:
             return NONE
-        text = f"the run's first {state.again} calls were made again in the same order, same answers"
+        text = f"{state.again} of the run's first {state.at} calls were made again in the same order, same answers"
         risk = graded(state.again, limits.restart_warn, limits.restart_crit)
         return state.levels.raised(RESTART, Channel.RECALL, severity, risk, text, tuple(state.seqs))
 

@@ -9,13 +9,17 @@ from typing import ClassVar
 from watchdogd.core.detect.answers import Change
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
+from watchdogd.core.detect.excerpts import tokens_of
 from watchdogd.core.detect.failures import Fault
+from watchdogd.core.detect.manners import Effect
 from watchdogd.core.detect.thresholds import Progress
 from watchdogd.core.events import Event
 from watchdogd.core.health import Channel, Finding, Severity
 
 INTERLEAVED = "progress/interleaved-call"
 STALE = "progress/nothing-new"
+CONTENT_TOKENS = 10
+"""An answer of so many words can be an acknowledgement."""
 
 
 @dataclass(slots=True)
@@ -51,7 +55,7 @@ class Revisits:
     thresholds: Progress
     name: ClassVar[str] = "revisits"
     channel: ClassVar[Channel] = Channel.PROGRESS
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset()
 
     def start(self) -> Visits:
@@ -93,13 +97,18 @@ class Revisits:
         between = window[window.index(same[0]) :]
         state.risk = min(0.5, graded(len(same) - 1, limits.interleaved_warn, limits.interleaved_crit))
         severity = level(len(same), limits.interleaved_warn, limits.interleaved_crit)
-        if severity is Severity.OK or any(one.moved for one in between):
-            return found  # something else moves in between: that is work
+        if severity is not Severity.OK and any(one.moved for one in between):
+            if severity is not Severity.CRIT or not _content(call):
+                return found  # something else moves in between: that is work
+            severity = Severity.WARN
+        if severity is Severity.OK:
+            return found
         if len(same) < 2 * (same[-1].turn - same[0].turn) + 2:
             return found  # people keep asking
         state.up = call.symbol
         text = f"{call.tool}: same call {len(same)} times in {len(between)} calls, same answer"
         risk = graded(len(same), limits.interleaved_warn, limits.interleaved_crit)
+        risk = min(risk, 0.6) if severity is Severity.WARN else risk
         seqs = tuple(one.seq for one in same)
         key = f"{call.key:016x}"
         return found + state.levels.raised(INTERLEAVED, Channel.PROGRESS, severity, risk, text, seqs, key=key)
@@ -123,3 +132,8 @@ class Revisits:
             graded(state.stale, limits.stale_density_warn, limits.stale_density_crit),
         )
         return state.levels.raised(STALE, Channel.PROGRESS, severity, risk, text, tuple(one.seq for one in stale[-10:]))
+
+
+def _content(call: Call) -> bool:
+    """Whether the answer is something that was read, not the acknowledgement of a step on the way."""
+    return call.effect is not Effect.WRITE and len(tokens_of(call.text.head[:400])) > CONTENT_TOKENS

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from watchdogd.core.detect.answers import tokens_of
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
+from watchdogd.core.detect.excerpts import tokens_of
 from watchdogd.core.detect.failures import Fault
 from watchdogd.core.detect.keys import text_key
 from watchdogd.core.detect.manners import Effect
