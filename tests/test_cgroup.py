@@ -17,8 +17,9 @@ from tests.test_proctree import (
     gone,
     state_of,
 )
-from watchdogd.adapters import cgroup
+from watchdogd.adapters import cgroup, cgroup_home
 from watchdogd.adapters.cgroup import CgroupTree
+from watchdogd.adapters.cgroup_files import pids as pids_in
 from watchdogd.core.errors import SandboxError
 from watchdogd.core.proof import TreeState
 
@@ -29,12 +30,11 @@ PATIENCE_S = 60
 def place():
     name = f"watchdogd-test-{os.getpid()}"
     try:
-        found = cgroup.home(name)
+        found = cgroup_home.home(name)
     except SandboxError as why:
         pytest.skip(str(why))
     yield found
-    if found.name == name:
-        found.rmdir()
+    cgroup_home.leave(found)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def start(tree):
         command = tree.joining([sys.executable, "-c", code, *map(str, args)])
         process = subprocess.Popen(command, start_new_session=True)
         started.append(process)
-        eventually(lambda: process.pid in cgroup._pids(tree._directory / cgroup.AGENT), "joined")
+        eventually(lambda: process.pid in pids_in(tree._directory / cgroup.AGENT), "joined")
         tree.add(process.pid)
         return process
 
@@ -91,7 +91,8 @@ def test_a_thawed_tree_goes_on(tree, start, tmp_path):
 def test_the_worker_thaws_and_its_tools_stay_frozen(tree, start, tmp_path):
     start(WRITES_A_BYTE_EVERY_MS, tmp_path / "worker")
     tool = start(WRITES_A_BYTE_EVERY_MS, tmp_path / "tool")
-    (tree.tools / "cgroup.procs").write_text(str(tool.pid))
+    (tree.tools / "call-1").mkdir()
+    (tree.tools / "call-1" / "cgroup.procs").write_text(str(tool.pid))
     eventually(lambda: counted(tmp_path / "tool") and counted(tmp_path / "worker"), "both write")
     tree.freeze()
 
@@ -170,7 +171,7 @@ def test_a_process_that_left_its_cgroup_is_brought_back_and_frozen(tree, start, 
     (place / "elsewhere").mkdir()
     try:
         start(LEAVES, WRITES_A_BYTE_EVERY_MS, tmp_path / "out", place / "elsewhere/cgroup.procs")
-        eventually(lambda: cgroup._pids(place / "elsewhere") and counted(tmp_path / "out"), "child left")
+        eventually(lambda: pids_in(place / "elsewhere") and counted(tmp_path / "out"), "child left")
         assert tree.look().partial
         proof = tree.freeze()
         assert (proof.state, len(proof.pids), proof.partial) == (TreeState.FROZEN, 2, False)
@@ -180,7 +181,7 @@ def test_a_process_that_left_its_cgroup_is_brought_back_and_frozen(tree, start, 
     finally:
         tree.kill()
         (place / "elsewhere/cgroup.kill").write_text("1")
-        eventually(lambda: not cgroup._pids(place / "elsewhere"), "empty")
+        eventually(lambda: not pids_in(place / "elsewhere"), "empty")
         CgroupTree(place / "elsewhere", now=time.monotonic).remove()
 
 
@@ -190,7 +191,7 @@ def test_a_process_that_left_and_cannot_be_brought_back_leaves_the_freeze_unprov
     (place / "elsewhere").mkdir()
     try:
         start(LEAVES, WRITES_A_BYTE_EVERY_MS, tmp_path / "out", place / "elsewhere/cgroup.procs")
-        left = eventually(lambda: cgroup._pids(place / "elsewhere"), "child left")
+        left = eventually(lambda: pids_in(place / "elsewhere"), "child left")
         with monkeypatch.context() as patch:
             patch.setattr(CgroupTree, "_brought_back", lambda *_: False)
             proof = tree.freeze()
@@ -241,4 +242,4 @@ def test_a_process_that_does_not_exist_cannot_be_added(tree):
 def test_a_hierarchy_that_cannot_be_written_to_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(SandboxError, match=r"may not be written to|no cgroup v2"):
-        cgroup.home("x")
+        cgroup_home.home("x")

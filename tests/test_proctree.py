@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from watchdogd.adapters import proctree
+from watchdogd.adapters import proctable, proctree
 from watchdogd.adapters.proctree import ProcessTree
 from watchdogd.core.proof import TreeState
 
@@ -58,7 +58,7 @@ def tree_of(process, **options):
 
 
 def state_of(pid):
-    seen = proctree.look_at(pid)
+    seen = proctable.look_at(pid)
     return seen.state if seen else ""
 
 
@@ -113,7 +113,7 @@ def test_thawing_the_roots_leaves_what_they_started_frozen(start, tmp_path):
     tree = tree_of(process)
     tree.freeze()
 
-    tree.thaw(roots_only=True)
+    tree.thaw_worker()
 
     stopped = {pid for pid in tree.look().pids if state_of(pid) == "T"}
     assert process.pid not in stopped
@@ -167,7 +167,7 @@ def test_an_orphan_is_found_by_the_marker_in_its_environment(start, tmp_path):
 
 ADOPTER = """
 import os, subprocess, sys, time
-from watchdogd.adapters import proctree
+from watchdogd.adapters import proctable
 from watchdogd.adapters.proctree import ProcessTree, adopt_orphans
 adopt_orphans()
 root = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2], sys.argv[3], "{}"],
@@ -175,13 +175,12 @@ root = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2], sys.arg
 spared = subprocess.Popen(["sleep", "1000"])
 root.stdout.readline()
 tree = ProcessTree(now=time.monotonic, timeout_s=60, adopting=sys.argv[4] == "yes")
-tree.spare(spared.pid)
 tree.add(root.pid)
 found = tree.look().pids
 proof = tree.kill()
 alive = spared.poll() is None
 spared.kill(); spared.wait(); root.wait()
-left = proctree.table().values()
+left = proctable.table().values()
 left = [seen.pid for seen in left if seen.parent == os.getpid()]
 print(len(found), proof.state, "spared" if alive else "not spared", len(left), flush=True)
 for pid in left: os.kill(pid, 9)
@@ -315,7 +314,7 @@ def test_a_command_whose_name_looks_like_the_table_is_read_right(start, tmp_path
     process = subprocess.Popen([name, "1000"], start_new_session=True)
     try:
         eventually(lambda: b") Z" in Path(f"/proc/{process.pid}/stat").read_bytes(), "exec")
-        seen = proctree.look_at(process.pid)
+        seen = proctable.look_at(process.pid)
         assert seen
         assert seen.session == process.pid
     finally:

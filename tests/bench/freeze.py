@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from watchdogd.adapters import cgroup
+from watchdogd.adapters import cgroup_home
 from watchdogd.adapters.cgroup import CgroupTree
 from watchdogd.adapters.proctree import ProcessTree
 from watchdogd.core.errors import SandboxError
@@ -61,7 +61,7 @@ def run() -> None:
     """Prints the measurements."""
     name = f"watchdogd-bench-{os.getpid()}"
     try:
-        place = cgroup.home(name)
+        place = cgroup_home.home(name)
     except SandboxError as why:
         print(f"freeze: not measured: {why}")
         return
@@ -99,8 +99,7 @@ def run() -> None:
         print(f"  CgroupTree.kill                {1000 * (time.perf_counter() - began):8.1f}  {proof.headline}")
         process.wait()
     tree.remove()
-    if place.name == name:
-        place.rmdir()
+    cgroup_home.leave(place)
 
 
 if __name__ == "__main__":

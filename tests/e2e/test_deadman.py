@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -63,7 +64,16 @@ def unknown_on(channel: Channel) -> Callable[[Seen], bool]:
 
 
 def stands_still(pid: int) -> bool:
-    return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    """As the kernel has it: stopped by a signal, or in a frozen cgroup."""
+    return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED) or frozen_by_cgroup(pid)
+
+
+def frozen_by_cgroup(pid: int) -> bool:
+    lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines()
+    inside = next((line[3:] for line in lines if line.startswith("0::")), "")
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
+    tops = [Path(words[4]) for words in mounts if "cgroup2" in words]
+    return any("frozen 1" in (top / inside.lstrip("/") / "cgroup.events").read_text() for top in tops)
 
 
 def test_an_overseer_that_stands_still_holds_and_then_freezes_the_worker_and_its_return_thaws_it(daemon, operator):
@@ -109,7 +119,7 @@ def test_a_stop_that_a_frozen_worker_cannot_obey_becomes_a_kill_that_only_a_list
     assert stopped.decided == "kill"
     assert not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE
     assert stopped.proof is not None
-    assert stopped.proof.partial
+    assert stopped.proof.partial == (stopped.proof.how == "processes")
 
     daemon.kill("supervisor")
     daemon.start()

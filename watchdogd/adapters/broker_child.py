@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from watchdogd.adapters.environment import kept
 from watchdogd.core.errors import BusDown
 from watchdogd.ports import Clock
 
@@ -57,8 +58,8 @@ class BrokerChild:
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,
-                    start_new_session=True,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                    process_group=0,  # not the terminal's, and our session: it is none of the worker's orphans
+                    env={**kept(os.environ), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                 )
             except OSError as why:
                 raise BusDown(f"the broker cannot be started: {why}") from None

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from watchdogd.adapters.broker_config import SETTINGS, acl, hashed
+from watchdogd.adapters.environment import kept
 from watchdogd.wire.topics import Topics
 
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
@@ -39,7 +40,8 @@ def passwords(path: Path, accounts: Mapping[str, str]) -> Path:
     if tool is not None:
         written(path, "".join(f"{name}:{word}\n" for name, word in accounts.items()))
         with suppress(OSError, subprocess.SubprocessError):
-            subprocess.run([tool, "-U", str(path)], check=True, capture_output=True, timeout=HASHING_S)
+            command, env = [tool, "-U", str(path)], kept(os.environ)
+            subprocess.run(command, check=True, capture_output=True, timeout=HASHING_S, env=env)
             if all(word not in path.read_text(encoding="utf-8") for word in accounts.values()):
                 path.chmod(0o600)
                 return path

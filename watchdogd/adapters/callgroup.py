@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from watchdogd.adapters.cgroup_files import hand_on
 from watchdogd.core.errors import SandboxError
 
 
@@ -27,7 +28,7 @@ class CallGroup:
         """
         try:
             for path in self._paths:
-                _delegate(path.parent)
+                hand_on(path.parent)
                 path.mkdir()
                 _limit(path / "pids.max", processes)
                 _limit(path / "memory.max", memory_bytes)
@@ -39,21 +40,18 @@ class CallGroup:
             raise SandboxError(f"no cgroup for the command: {why}") from why
         return tuple(str(path / "cgroup.procs") for path in self._paths)
 
+    def kill(self) -> None:
+        """Kills whoever is in it, where the kernel can (v2, Linux 5.14 or later)."""
+        for path in self._paths:
+            with contextlib.suppress(OSError):
+                (path / "cgroup.kill").write_text("1")
+
     def remove(self) -> bool:
         """Removes the directories; False while the kernel still counts somebody in."""
         for path in self._paths:
             with contextlib.suppress(OSError):
                 path.rmdir()
         return not any(path.exists() for path in self._paths)
-
-
-def _delegate(parent: Path) -> None:
-    """Hands the controllers on to children, where this is v2 and permitted."""
-    control = parent / "cgroup.subtree_control"
-    for controller in ("+pids", "+memory"):
-        with contextlib.suppress(OSError):
-            if control.exists():
-                control.write_text(controller)
 
 
 def _limit(file: Path, value: int) -> None:

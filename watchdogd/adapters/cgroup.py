@@ -11,119 +11,37 @@ from __future__ import annotations
 import os
 import select
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from watchdogd.adapters.proctree import ProcessTree, look_at
+from watchdogd.adapters import cgroup_files as files
+from watchdogd.adapters import cgroup_home
+from watchdogd.adapters.proctable import adopted, children_of, look_at, thread_states
+from watchdogd.adapters.proctree import ProcessTree
 from watchdogd.core.errors import SandboxError
 from watchdogd.core.proof import Proof, TreeState
 
-AGENT, TOOLS = "agent", "tools"
-_SUPERVISOR = "supervisor"
-_REMOVE_TRIES = 50
-_REMOVE_WAIT_S = 0.02
-
-
-def home(name: str) -> Path:
-    """A directory of ours in the cgroup v2 hierarchy in which trees can be made; this process is moved out of the way.
-
-    In a unit with ``Delegate=yes`` it is the unit's own cgroup. As root where no systemd manages the hierarchy
-    (containers) it is a directory ``name`` below our cgroup.
-
-    Raises:
-        SandboxError: there is none, and why, in one sentence.
-    """
-    own = _own_cgroup()
-    if not os.access(own, os.W_OK) or not os.access(own / "cgroup.procs", os.W_OK):
-        raise SandboxError(f"cgroup {own} may not be written to (Delegate=yes is missing?)")
-    if os.geteuid() == 0 and Path("/run/systemd/system").exists() and not _delegated(own):
-        raise SandboxError(f"cgroup {own} belongs to systemd and was not delegated")
-    try:
-        if not (own / "cgroup.freeze").exists():  # the root of the hierarchy: it holds everybody
-            found = own / name
-            found.mkdir(exist_ok=True)
-            return _with_freezer(found)
-        aside = own / _SUPERVISOR
-        aside.mkdir(exist_ok=True)
-        for pid in _pids(own):
-            (aside / "cgroup.procs").write_text(str(pid))
-    except OSError as error:
-        raise SandboxError(f"cgroup {own} cannot be used: {error.strerror}") from error
-    return _with_freezer(own)
-
-
-def _with_freezer(found: Path) -> Path:
-    if not (found / "cgroup.freeze").exists():
-        raise SandboxError(f"cgroup {found} cannot be frozen (Linux 5.2 or later is needed)")
-    return found
-
-
-def _own_cgroup() -> Path:
-    mounted = None
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:  # noqa: PTH123 - proc
-        for line in lines:
-            before, _, after = line.partition(" - ")
-            if after.startswith("cgroup2 "):
-                mounted = (before.split()[3], Path(before.split()[4]))
-    if mounted is None:
-        raise SandboxError("no cgroup v2 hierarchy is mounted")
-    path = next((line[3:].strip() for line in _lines("/proc/self/cgroup") if line.startswith("0::")), None)
-    if path is None:
-        raise SandboxError("this process is in no cgroup v2")
-    top, point = mounted
-    inside = os.path.relpath(path, top)
-    if inside.startswith(".."):
-        raise SandboxError(f"our cgroup {path} is not visible below {point}")
-    return point / inside if inside != "." else point
-
-
-def _delegated(own: Path) -> bool:
-    for name in ("trusted.delegate", "user.delegate"):
-        with suppress(OSError):
-            if os.getxattr(own, name) == b"1":
-                return True
-    return False
-
-
-def _lines(path: str | Path) -> list[str]:
-    return _read(path).splitlines()
-
-
-def _read(path: str | Path) -> str:
-    # Without the layers of open(): this is most of what a freeze costs beyond the kernel's own work.
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        parts = []
-        while part := os.read(fd, 65_536):
-            parts.append(part)
-        return b"".join(parts).decode("ascii")
-    finally:
-        os.close(fd)
-
-
-def _pids(directory: Path) -> list[int]:
-    """The processes in ``directory`` itself; a zombie is none."""
-    with suppress(OSError):
-        return [int(line) for line in _lines(directory / "cgroup.procs")]
-    return []
-
-
-def _events(directory: Path) -> dict[str, str]:
-    try:
-        return dict(line.split(" ", 1) for line in _lines(directory / "cgroup.events"))
-    except (OSError, ValueError):
-        return {}
+AGENT, TOOLS, STRAYS = "agent", "tools", "strays"
 
 
 class CgroupTree:
-    """A tree of processes in ``directory`` (made here, below ``home``). ``now`` is a monotonic clock in seconds."""
+    """A tree of processes in ``directory`` (made here, below ``home``). ``now`` is a monotonic clock in seconds.
 
-    def __init__(self, directory: Path, *, now: Callable[[], float], timeout_s: float = 5.0) -> None:
-        self._directory, self._now, self._timeout_s = directory, now, timeout_s
-        self._strays = ProcessTree(now=now, timeout_s=timeout_s)
-        self._idle = threading.Event()
+    ``token`` and ``adopting`` help to find what left the cgroup, as in ``ProcessTree``.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        now: Callable[[], float],
+        timeout_s: float = 5.0,
+        token: str = "",
+        adopting: bool = False,
+    ) -> None:
+        self._directory, self._now, self._timeout_s, self._adopting = directory, now, timeout_s, adopting
+        self._strays = ProcessTree(now=now, timeout_s=timeout_s, token=token, adopting=adopting)
 
     def make(self) -> None:
         """Creates the cgroup; one that a predecessor left is emptied first.
@@ -135,8 +53,10 @@ class CgroupTree:
             if self._directory.exists():
                 self.kill()
                 self.remove()
-            for path in (self._directory, self._directory / AGENT, self._directory / TOOLS):
+            for path in (self._directory, self._directory / AGENT, self.tools, self.tools / STRAYS):
                 path.mkdir()
+                if path in (self._directory, self.tools):
+                    files.hand_on(path)
         except OSError as error:
             raise SandboxError(f"cgroup {self._directory} cannot be made: {error.strerror}") from error
 
@@ -158,7 +78,7 @@ class CgroupTree:
             SandboxError: the kernel refused.
         """
         try:
-            if pid not in _pids(self._directory / AGENT):
+            if pid not in files.pids(self._directory / AGENT):
                 (self._directory / AGENT / "cgroup.procs").write_text(str(pid))
             self._strays.add(pid)
         except ProcessLookupError:
@@ -169,7 +89,7 @@ class CgroupTree:
     def look(self) -> Proof:
         """What the tree does now, without touching it."""
         began = self._now()
-        events = _events(self._directory)
+        events = files.events(self._directory)
         if events.get("populated") == "0":
             return self._proof(TreeState.EXITED, began, "populated 0")
         if events.get("frozen") == "1":
@@ -226,20 +146,7 @@ class CgroupTree:
         Raises:
             SandboxError: something is still in it.
         """
-        error: OSError | None = None
-        for _ in range(_REMOVE_TRIES):
-            try:
-                for path in sorted(self._directory.rglob("*/"), reverse=True):
-                    path.rmdir()
-                self._directory.rmdir()
-            except FileNotFoundError:
-                return
-            except OSError as refused:  # the last process is dead and the kernel still counts it
-                error = refused
-                self._idle.wait(_REMOVE_WAIT_S)
-            else:
-                return
-        raise SandboxError(f"cgroup {self._directory} cannot be removed: {error}")
+        cgroup_home.remove(self._directory)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -247,7 +154,7 @@ class CgroupTree:
         if not self._write("cgroup.freeze", "0"):
             return self._proof(TreeState.UNPROVEN, began, "cgroup.freeze was refused")
         events = self._wait(which, {"frozen": "0"}, began)
-        if _events(self._directory).get("populated") == "0":
+        if files.events(self._directory).get("populated") == "0":
             return self._proof(TreeState.EXITED, began, "populated 0")
         thawed = events.get("frozen") == "0"
         state = TreeState.RUNNING if thawed else TreeState.UNPROVEN
@@ -284,7 +191,7 @@ class CgroupTree:
         """Whether something had left and is in the tree again."""
         found = False
         for pid in strays:
-            found |= self._write(f"{TOOLS}/cgroup.procs", str(pid))
+            found |= self._write(f"{TOOLS}/{STRAYS}/cgroup.procs", str(pid))
         return found
 
     def _kill_singly(self) -> None:
@@ -303,7 +210,7 @@ class CgroupTree:
         found = []
         for directory in self._directories():
             with suppress(OSError):
-                found += [int(line) for line in _lines(f"{directory}/{file}")]
+                found += [int(line) for line in files.lines(f"{directory}/{file}")]
         return found
 
     def _directories(self) -> list[str]:
@@ -314,11 +221,10 @@ class CgroupTree:
         return found
 
     def _left(self, pids: Sequence[int]) -> set[int]:
-        """Children of ``pids`` that are not among them: they left the cgroup."""
-        children: set[int] = set()
+        """Children of ``pids``, and orphans of theirs, that are not among them: they left the cgroup."""
+        children = adopted(self._strays.oldest) if self._adopting else set()
         for thread in self._listed("cgroup.threads"):
-            with suppress(OSError):
-                children.update(map(int, _read(f"/proc/{thread}/task/{thread}/children").split()))
+            children |= children_of(thread)
         outside = children.difference(pids)
         return {pid for pid in outside if (seen := look_at(pid)) is not None and seen.state not in "ZX"}
 
@@ -329,10 +235,7 @@ class CgroupTree:
         strays = self._left(pids) if strays is None else strays
         words = [f"cgroup {self._directory.name}: {checked[0]}", *checked[1:]]
         if state is TreeState.UNPROVEN:
-            for pid in pids:
-                seen = look_at(pid)
-                if seen is not None and seen.state == "D":
-                    words.append(f"pid {pid} in uninterruptible sleep")
+            words += [f"pid {pid} in uninterruptible sleep" for pid in pids if "D" in thread_states(pid)]
         if strays:
             words.append(f"outside of the cgroup: {', '.join(map(str, sorted(strays)))}")
             if state in {TreeState.FROZEN, TreeState.EXITED}:

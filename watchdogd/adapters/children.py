@@ -8,51 +8,28 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from watchdogd.adapters.proctree import ProcessTree, look_at
+from watchdogd.adapters.ground import Ground
+from watchdogd.adapters.proctable import look_at
+from watchdogd.adapters.proctree import MARKER, ProcessTree
 from watchdogd.adapters.socketpair import SocketChannel
+from watchdogd.core.errors import SandboxError
 from watchdogd.core.ids import Role
 from watchdogd.core.proof import Proof
-from watchdogd.ports import Channel, Clock
+from watchdogd.ports import Channel, Clock, WorkerTree
 
 CHANNEL_FD = "WATCHDOGD_CHANNEL_FD"
 PIDS = "children.json"
 
 
-class RoleTree:
-    """A role's process tree behind the WorkerTree port."""
-
-    def __init__(self, tree: ProcessTree) -> None:
-        self._tree = tree
-
-    def freeze(self) -> Proof:
-        """Stops every process, and looks."""
-        return self._tree.freeze()
-
-    def thaw(self) -> Proof:
-        """Lets all go on."""
-        return self._tree.thaw()
-
-    def thaw_worker(self) -> Proof:
-        """Lets only the role's own process go on."""
-        return self._tree.thaw(roots_only=True)
-
-    def kill(self) -> Proof:
-        """Ends all, and looks."""
-        return self._tree.kill()
-
-    def look(self) -> Proof:
-        """What it is doing."""
-        return self._tree.look()
-
-
 class RoleProcess:
     """A running role."""
 
-    def __init__(self, process: asyncio.subprocess.Process, tree: RoleTree, channel: SocketChannel | None) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, tree: WorkerTree, channel: SocketChannel | None) -> None:
         self._process, self._tree, self._channel = process, tree, channel
 
     @property
@@ -61,7 +38,7 @@ class RoleProcess:
         return self._process.pid
 
     @property
-    def tree(self) -> RoleTree:
+    def tree(self) -> WorkerTree:
         """It and everything it started."""
         return self._tree
 
@@ -91,47 +68,91 @@ class RoleProcess:
 
 
 class Roles:
-    """Starts roles; remembers them on disk so that a successor can find what we left."""
+    """Starts roles; remembers them on disk so that a successor can find what we left.
 
-    def __init__(self, *, state_dir: Path, clock: Clock, log: Path) -> None:
-        self._state_dir, self._clock, self._log = state_dir, clock, log
+    ``program`` is what a role is started with: its name is appended.
+    """
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        clock: Clock,
+        log: Path,
+        ground: Ground,
+        program: Sequence[str] = (sys.executable, "-m", "watchdogd.app"),
+    ) -> None:
+        self._state_dir, self._clock, self._log, self._ground = state_dir, clock, log, ground
+        self._program = tuple(program)
         self._alive: dict[str, tuple[int, int]] = {}
 
     async def spawn(self, role: Role, bundle: dict[str, Any], env: dict[str, str]) -> RoleProcess:
-        """A process of ``role``: ``bundle`` comes on its stdin, which then stays open as long as we live."""
-        ours: socket.socket | None = None
-        theirs: socket.socket | None = None
-        fds: tuple[int, ...] = ()
-        env = dict(env)
+        """A process of ``role``: ``bundle`` comes on its stdin, which then stays open as long as we live.
+
+        Raises:
+            OSError: it cannot be started.
+        """
         if role is Role.OVERSEER:
-            ours, theirs = socket.socketpair()
-            fds = (theirs.fileno(),)
-            env[CHANNEL_FD] = str(theirs.fileno())
+            return await self._overseer(bundle, env)
+        tree = await asyncio.to_thread(self._ground.tree)
+        env = {**env, MARKER: self._ground.name}
+        process = await self._started(role, tree.joining([*self._program, role.value]), env)
+        try:
+            with suppress(ProcessLookupError):
+                tree.add(process.pid)
+        except SandboxError as why:  # it has read nothing yet: there is nothing that it could have done
+            process.kill()
+            await process.wait()
+            self._ground.lose(str(why))
+            raise OSError(str(why)) from why
+        return await self._told(process, {**bundle, "tool_cgroups": self._ground.tools(tree)}, tree, None)
+
+    async def _overseer(self, bundle: dict[str, Any], env: dict[str, str]) -> RoleProcess:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            env = {**env, CHANNEL_FD: str(theirs.fileno())}
+            command = [*self._program, Role.OVERSEER.value]
+            try:
+                process = await self._started(Role.OVERSEER, command, env, theirs.fileno())
+            except OSError:
+                ours.close()
+                raise
+        channel = await SocketChannel.over(ours)
+        tree = ProcessTree(now=self._clock.boot)
+        with suppress(ProcessLookupError):
+            tree.add(process.pid)
+        return await self._told(process, bundle, tree, channel)
+
+    async def _started(
+        self, role: Role, command: Sequence[str], env: dict[str, str], *fds: int
+    ) -> asyncio.subprocess.Process:
         with self._log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "watchdogd.app",
-                role.value,
+                *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                pass_fds=fds,
                 env=env,
-                start_new_session=True,
+                pass_fds=fds,
+                # The worker's own session is what tells its orphans from what we start for other purposes.
+                start_new_session=role is Role.WORKER,
+                process_group=None if role is Role.WORKER else 0,
             )
-        if theirs is not None:
-            theirs.close()
-        channel = await SocketChannel.over(ours) if ours is not None else None
+        self._remember(role.value, process.pid)
+        return process
+
+    @staticmethod
+    async def _told(
+        process: asyncio.subprocess.Process,
+        bundle: dict[str, Any],
+        tree: WorkerTree,
+        channel: SocketChannel | None,
+    ) -> RoleProcess:
         if process.stdin is not None:
             process.stdin.write(json.dumps(bundle).encode() + b"\n")
             with suppress(ConnectionError):
                 await process.stdin.drain()
-        tree = ProcessTree(now=self._clock.boot)
-        with suppress(ProcessLookupError):
-            tree.add(process.pid)
-        self._remember(role.value, process.pid)
-        return RoleProcess(process, RoleTree(tree), channel)
+        return RoleProcess(process, tree, channel)
 
     def _remember(self, name: str, pid: int) -> None:
         seen = look_at(pid)
@@ -144,18 +165,25 @@ class Roles:
             part.replace(path)
 
     def leftovers(self) -> list[Proof]:
-        """Kills what a supervisor that died left behind, found by pid and start time; what was seen of each."""
+        """Kills what a supervisor that died left behind; what was seen of it.
+
+        It is found by its cgroup, by pid and start time, and by the marker in the environment.
+        """
+        left = self._ground.left()
+        found = [left] if left is not None else []
+        tree = ProcessTree(now=self._clock.boot, token=self._ground.name)
+        for pid, started in self._before():
+            seen = look_at(pid)
+            if seen is not None and seen.started == started and pid != os.getpid():
+                with suppress(ProcessLookupError):
+                    tree.add(pid)
+        if tree.look().pids:
+            found.append(tree.kill())
+        return found
+
+    def _before(self) -> list[tuple[int, int]]:
         try:
             before = json.loads((self._state_dir / PIDS).read_text())
-        except (OSError, ValueError):
+            return [(int(pid), int(started)) for pid, started in before.values()]
+        except (OSError, ValueError, TypeError, AttributeError):
             return []
-        found = []
-        for pid, started in before.values():
-            seen = look_at(int(pid))
-            if seen is None or seen.started != started or pid == os.getpid():
-                continue
-            tree = ProcessTree(now=self._clock.boot)
-            with suppress(ProcessLookupError):
-                tree.add(int(pid))
-                found.append(tree.kill())
-        return found

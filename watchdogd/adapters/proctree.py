@@ -12,15 +12,14 @@ import ctypes
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TypeAlias
 
+from watchdogd.adapters.proctable import Seen, Table, is_dead, is_stopped, look_at, read, send, table, thread_states
 from watchdogd.core.proof import Proof, TreeState
 
 MARKER = "WATCHDOGD_TREE"
-"""Environment variable that carries a tree's token into its children."""
+"""Environment variable that carries a tree's token into its children; ``TOKEN/…`` is a tree below that of TOKEN."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 """``linux/prctl.h``."""
@@ -28,8 +27,6 @@ _FIRST_WAIT_S = 0.001
 _LONGEST_WAIT_S = 0.02
 _QUIET_SCANS = 2
 """Scans in a row without anything new or moving: one may have raced with a fork whose pid wrapped around."""
-_STOPPED = frozenset("Tt")
-_DEAD = frozenset("ZXx")
 
 
 def adopt_orphans() -> None:
@@ -44,129 +41,34 @@ def adopt_orphans() -> None:
         raise OSError(number, os.strerror(number))
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One line of the process table."""
-
-    pid: int
-    state: str
-    """As in proc(5): R S D T t Z X."""
-    parent: int
-    group: int
-    session: int
-    threads: int
-    started: int
-    """Clock ticks since boot; with the pid it names a process for good."""
-
-
-Table: TypeAlias = Mapping[int, Seen]
-
-
-def look_at(pid: int) -> Seen | None:
-    """The process table's line for ``pid``, or None when there is no such process."""
-    raw = _read(f"/proc/{pid}/stat")
-    return None if raw is None else _parsed(pid, raw)
-
-
-def table() -> dict[int, Seen]:
-    """Every process that existed from the beginning of this call to its end, and perhaps some that did not."""
-    found = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - names alone, thousands of them
-        if name.isdigit() and (seen := look_at(int(name))) is not None:
-            found[seen.pid] = seen
-    return found
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return os.read(fd, 65_536)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
-
-
-def _parsed(pid: int, raw: bytes) -> Seen | None:
-    # The command's name may hold spaces and parentheses: only what follows the last one is fields.
-    fields = raw[raw.rfind(b")") + 2 :].split()
-    if len(fields) < 20:
-        return None
-    return Seen(
-        pid,
-        chr(fields[0][0]),
-        int(fields[1]),
-        int(fields[2]),
-        int(fields[3]),
-        int(fields[17]),
-        int(fields[19]),
-    )
-
-
-def _thread_states(pid: int) -> set[str]:
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names alone
-    except OSError:
-        return set()
-    raws = (_read(f"/proc/{pid}/task/{thread}/stat") for thread in threads)
-    return {chr(raw[raw.rfind(b")") + 2]) for raw in raws if raw}
-
-
-def _is_stopped(seen: Seen) -> bool:
-    # A leader can be stopped, or a zombie, while one of its threads sits in the disk.
-    if seen.threads > 1:
-        return _thread_states(seen.pid) <= _STOPPED | _DEAD
-    return seen.state in _STOPPED
-
-
-def _is_dead(seen: Seen) -> bool:
-    if seen.state not in _DEAD:
-        return False
-    return seen.threads <= 1 or _thread_states(seen.pid) <= _DEAD
-
-
-def _send(seen: Seen, number: signal.Signals) -> bool:
-    """Signals exactly this process, never one that took over its pid; False when that is not permitted."""
-    try:
-        fd = os.pidfd_open(seen.pid)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    try:
-        now = look_at(seen.pid)
-        if now is None or now.started != seen.started:
-            return True
-        signal.pidfd_send_signal(fd, number)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    else:
-        return True
-    finally:
-        os.close(fd)
+def token_below(nonce: str) -> str:
+    """A token for a tree of its own that is also found as a part of the tree this process is in."""
+    return "/".join(filter(None, (os.environ.get(MARKER), nonce)))
 
 
 class ProcessTree:
     """A tree of processes, held together by looking often.
 
     ``now`` is a monotonic clock in seconds. ``token`` is what the tree's children carry in ``MARKER``. With
-    ``adopting`` every child of this process that was not ``spare``d counts as the tree's (orphans come here).
+    ``adopting`` every child of this process with another session than ours counts as the tree's (orphans come here):
+    what this process starts for other purposes must stay in its session, which no process of the tree can enter.
+    ``why`` there is no cgroup goes into every proof.
     """
 
     def __init__(
-        self, *, now: Callable[[], float], token: str = "", adopting: bool = False, timeout_s: float = 5.0
+        self,
+        *,
+        now: Callable[[], float],
+        token: str = "",
+        adopting: bool = False,
+        timeout_s: float = 5.0,
+        why: str = "",
     ) -> None:
-        self._now, self._adopting, self._timeout_s = now, adopting, timeout_s
+        self._now, self._adopting, self._timeout_s, self._why = now, adopting, timeout_s, why
         self._marker = f"{MARKER}={token}".encode() if token else b""
         self._roots: dict[int, int] = {}
         self._known: dict[int, int] = {}
         self._led: dict[int, int] = {}
-        self._spared: dict[int, int] = {}
         self._denied: set[int] = set()
         self._idle = threading.Event()
 
@@ -181,11 +83,14 @@ class ProcessTree:
             raise ProcessLookupError(pid)
         self._roots[pid] = self._known[pid] = self._led[pid] = seen.started
 
-    def spare(self, pid: int) -> None:
-        """Says that ``pid``, a child of this process, is no part of the tree, nor is what it starts."""
-        seen = look_at(pid)
-        if seen is not None:
-            self._spared[pid] = seen.started
+    @property
+    def oldest(self) -> int:
+        """When the first root began (ticks since boot): nothing older belongs to the tree."""
+        return min(self._roots.values(), default=0)
+
+    def joining(self, command: Sequence[str]) -> list[str]:
+        """``command`` as it is: there is nothing to join."""
+        return list(command)
 
     def look(self) -> Proof:
         """What the tree does now, without touching it."""
@@ -193,28 +98,35 @@ class ProcessTree:
         members = self._members(table())
         if not members:
             return self._proof(TreeState.EXITED, members, began)
-        frozen = all(_is_stopped(member) for member in members)
+        frozen = all(is_stopped(member) for member in members)
         return self._proof(TreeState.FROZEN if frozen else TreeState.RUNNING, members, began)
 
     def freeze(self) -> Proof:
         """Stops every process of the tree and waits until all are seen to stand still."""
         began = self._now()
         self._denied.clear()
-        calm, members = self._sweep(signal.SIGSTOP, _is_stopped, began + self._timeout_s)
+        calm, members = self._sweep(signal.SIGSTOP, is_stopped, began + self._timeout_s)
         if calm:
             return self._proof(TreeState.FROZEN if members else TreeState.EXITED, members, began)
         return self._proof(TreeState.UNPROVEN, members, began)
 
-    def thaw(self, *, roots_only: bool = False) -> Proof:
-        """Lets the tree go on; with ``roots_only`` just the added processes, while what they started stays."""
+    def thaw(self) -> Proof:
+        """Lets the tree go on."""
+        return self._thaw(lambda _: True)
+
+    def thaw_worker(self) -> Proof:
+        """Lets only what was added go on, while what it started stays."""
+        return self._thaw(lambda one: self._roots.get(one.pid) == one.started)
+
+    def _thaw(self, is_chosen: Callable[[Seen], bool]) -> Proof:
         began = self._now()
         self._denied.clear()
         members = self._members(table())
-        chosen = [one for one in members if not roots_only or self._roots.get(one.pid) == one.started]
+        chosen = [one for one in members if is_chosen(one)]
         for member in chosen:
             self._signal(member, signal.SIGCONT)
         wait_s = _FIRST_WAIT_S
-        while (still := [one for one in map(self._again, chosen) if one and _is_stopped(one)]) and (
+        while (still := [one for one in map(self._again, chosen) if one and is_stopped(one)]) and (
             self._now() < began + self._timeout_s
         ):
             wait_s = self._wait(wait_s)
@@ -228,8 +140,8 @@ class ProcessTree:
         """
         began = self._now()
         self._denied.clear()
-        self._sweep(signal.SIGSTOP, _is_stopped, began + self._timeout_s / 2)
-        calm, members = self._sweep(signal.SIGKILL, _is_dead, began + self._timeout_s)
+        self._sweep(signal.SIGSTOP, is_stopped, began + self._timeout_s / 2)
+        calm, members = self._sweep(signal.SIGKILL, is_dead, began + self._timeout_s)
         return self._proof(TreeState.EXITED if calm and not members else TreeState.UNPROVEN, members, began)
 
     def _sweep(
@@ -263,14 +175,14 @@ class ProcessTree:
         waiting = list(self._seeds(processes))
         while waiting:
             seen = waiting.pop()
-            if seen.pid in found or seen.pid == os.getpid() or self._is_spared(seen):
+            if seen.pid in found or seen.pid == os.getpid():
                 continue
             found[seen.pid] = seen
             waiting += children.get(seen.pid, ())
         self._remember(found.values())
         alive = []
         for seen in found.values():
-            if not _is_dead(seen):
+            if not is_dead(seen):
                 alive.append(seen)
             elif seen.parent == os.getpid() and seen.pid not in self._roots:
                 with suppress(ChildProcessError):
@@ -278,14 +190,14 @@ class ProcessTree:
         return tuple(sorted(alive, key=lambda seen: seen.pid))
 
     def _seeds(self, processes: Table) -> Iterable[Seen]:
-        mine = os.getpid()
-        oldest = min(self._roots.values(), default=0)
+        mine, session = os.getpid(), os.getsid(0)
+        oldest = self.oldest
         for seen in processes.values():
             if (
                 self._known.get(seen.pid) == seen.started
                 or seen.session in self._led
                 or seen.group in self._led
-                or (self._adopting and seen.parent == mine)
+                or (seen.started >= oldest and self._adopting and seen.parent == mine and seen.session != session)
                 or (seen.started >= oldest and self._is_marked(seen.pid))
             ):
                 yield seen
@@ -293,11 +205,10 @@ class ProcessTree:
     def _is_marked(self, pid: int) -> bool:
         if not self._marker:
             return False
-        raw = _read(f"/proc/{pid}/environ")
-        return raw is not None and self._marker in raw.split(b"\0")
-
-    def _is_spared(self, seen: Seen) -> bool:
-        return self._spared.get(seen.pid) == seen.started
+        raw = read(f"/proc/{pid}/environ")
+        if raw is None or self._marker not in raw:
+            return False
+        return any(one == self._marker or one.startswith(self._marker + b"/") for one in raw.split(b"\0"))
 
     def _remember(self, members: Iterable[Seen]) -> None:
         for member in members:
@@ -312,7 +223,6 @@ class ProcessTree:
             return pid in processes and processes[pid].started == started
 
         self._known = {pid: started for pid, started in self._known.items() if is_here(pid, started)}
-        self._spared = {pid: started for pid, started in self._spared.items() if is_here(pid, started)}
         # A number stays taken as long as a session or group goes by it, even when its leader is dead.
         used = {seen.session for seen in processes.values()} | {seen.group for seen in processes.values()}
         self._led = {
@@ -323,10 +233,10 @@ class ProcessTree:
 
     def _again(self, seen: Seen) -> Seen | None:
         now = look_at(seen.pid)
-        return now if now is not None and now.started == seen.started and not _is_dead(now) else None
+        return now if now is not None and now.started == seen.started and not is_dead(now) else None
 
     def _signal(self, seen: Seen, number: signal.Signals) -> None:
-        if not _send(seen, number):
+        if not send(seen, number):
             self._denied.add(seen.pid)
 
     def _wait(self, seconds: float) -> float:
@@ -338,9 +248,10 @@ class ProcessTree:
         ways += ["adopted orphans"] if self._adopting else []
         ways += ["environment marker"] if self._marker else []
         checked = [f"process table by {', '.join(ways)}"]
+        checked += [f"no cgroup: {self._why}"] if self._why else []
         if state is TreeState.UNPROVEN:
             checked += [f"pid {one.pid} not permitted to signal" for one in members if one.pid in self._denied]
-            stuck = [one.pid for one in members if one.state == "D" or "D" in _thread_states(one.pid)]
+            stuck = [one.pid for one in members if one.state == "D" or "D" in thread_states(one.pid)]
             checked += [f"pid {pid} in uninterruptible sleep" for pid in stuck]
             checked.append(f"not still within {self._timeout_s:g} s")
         return Proof(

@@ -18,7 +18,7 @@ from watchdogd.adapters.callgroup import CallGroup
 from watchdogd.adapters.capture import Capture
 from watchdogd.adapters.ending import GONE_S, Once, failed, held, not_run, rest_of_output, result_of, within
 from watchdogd.adapters.launch import Launch, Orders, Status
-from watchdogd.adapters.proctree import MARKER, ProcessTree
+from watchdogd.adapters.proctree import MARKER, ProcessTree, token_below
 from watchdogd.adapters.protection import Protection
 from watchdogd.core.errors import SandboxError
 from watchdogd.ports import Clock, CommandResult, Sandbox, SandboxProfile
@@ -98,6 +98,7 @@ class BubblewrapSandbox:
             return failed(f"cannot start: {why}", self._clock.boot() - began)
 
         async def gone() -> None:
+            group.kill()
             await box.gone()
             await _removed(group)
 
@@ -163,8 +164,8 @@ class NoSandbox:
     the gate alone, ``writable`` and ``network`` are not enforced.
     """
 
-    def __init__(self, clock: Clock, *, interpreter: Interpreter | None = None) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, *, interpreter: Interpreter | None = None, cgroups: Sequence[Path] = ()) -> None:
+        self._clock, self._cgroups = clock, tuple(cgroups)
         self._interpreter = interpreter or Interpreter.found()
 
     @property
@@ -188,17 +189,24 @@ class NoSandbox:
 
     async def _lived(self, command: str, profile: SandboxProfile, until_boot_s: float, once: Once) -> CommandResult:
         workspace = checked_workspace(profile.workspace, ())
-        token, began = self._clock.nonce(), self._clock.boot()
+        token, began = token_below(self._clock.nonce()), self._clock.boot()
+        group = CallGroup(self._cgroups, f"call-{self._clock.nonce()}")
         env = environment(profile, self._interpreter, home=workspace) | {MARKER: token}
         orders = Orders(
-            argv=(*BASH, command), cwd=workspace, until_boot_s=until_boot_s, env=env, limits=limits(profile)
+            argv=(*BASH, command),
+            cwd=workspace,
+            until_boot_s=until_boot_s,
+            env=env,
+            limits=limits(profile),
+            cgroups=group.make(processes=profile.processes, memory_bytes=profile.memory_bytes),
         )
         launch = Launch(orders, Capture(profile.output_bytes))
         try:
             launch.start()
         except OSError as why:
+            group.remove()
             return failed(f"cannot start: {why}", self._clock.boot() - began)
-        swept = _Sweep(launch, ProcessTree(now=self._clock.boot, token=token, timeout_s=GONE_S))
+        swept = _Sweep(launch, ProcessTree(now=self._clock.boot, token=token, timeout_s=GONE_S), group)
         async with held(swept, launch.close):
             status = await launch.status()
             if status != Status():
@@ -223,21 +231,23 @@ async def choose(
     if reason is None:
         return bubblewrap
     if scratch:
-        return NoSandbox(clock)
+        return NoSandbox(clock, cgroups=cgroups)
     raise SandboxError(reason)
 
 
 class _Sweep:
     """Finds and kills what a command without a namespace has started."""
 
-    def __init__(self, launch: Launch, tree: ProcessTree) -> None:
-        self._launch, self._tree, self._lock = launch, tree, threading.Lock()
+    def __init__(self, launch: Launch, tree: ProcessTree, group: CallGroup) -> None:
+        self._launch, self._tree, self._group, self._lock = launch, tree, group, threading.Lock()
         with contextlib.suppress(ProcessLookupError):
             tree.add(launch.pid)
 
     async def __call__(self) -> None:
+        self._group.kill()
         await asyncio.to_thread(self._kill)
         await self._launch.ended()
+        await _removed(self._group)
 
     def _kill(self) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from watchdogd.adapters.environment import kept
 from watchdogd.core.errors import ModelError
 
 START_S = 30.0
@@ -29,8 +30,8 @@ async def _start(scenario: Path, port: int, speed: float) -> tuple[asyncio.subpr
         str(speed),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-        env=dict(os.environ),
+        process_group=0,  # not the terminal's, and our session: it is none of the worker's orphans
+        env=kept(os.environ),
     )
     if process.stdout is None:
         raise ModelError("connection", "the scripted server has no output")

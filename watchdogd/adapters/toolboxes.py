@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from watchdogd.adapters.files import RootedFiles
 from watchdogd.adapters.sandbox import NoSandbox, choose
 from watchdogd.core.errors import SandboxError
@@ -23,18 +26,21 @@ class Toolboxes:
         self._made: dict[str, Toolbox] = {}
 
     @staticmethod
-    async def prepared(settings: Settings, *, clock: Clock, demo: bool) -> Toolboxes:
+    async def prepared(settings: Settings, *, clock: Clock, demo: bool, cgroups: Sequence[str] = ()) -> Toolboxes:
         """Probes the sandbox. Without one there is no shell tool, except in the demo's own scratch workspace.
+
+        Each command gets a cgroup of its own below each of ``cgroups``.
 
         Raises:
             SandboxError: the configuration insists on bubblewrap, and it does not work here.
         """
         hidden = (str(settings.agent.state_dir),)
+        groups = tuple(map(Path, cgroups))
         wanted = settings.tools.sandbox
         try:
             if wanted == "none" and demo:
-                return Toolboxes(settings, NoSandbox(clock), "", clock)
-            sandbox = await choose(clock, scratch=demo and wanted == "auto", hidden=hidden)
+                return Toolboxes(settings, NoSandbox(clock, cgroups=groups), "", clock)
+            sandbox = await choose(clock, scratch=demo and wanted == "auto", hidden=hidden, cgroups=groups)
         except SandboxError as why:
             if settings.tools.sandbox == "bwrap":
                 raise

@@ -25,6 +25,8 @@ class Bundle:
         self.api_key = str(data.get("api_key", ""))
         self.base_url = str(data.get("base_url", "")) or None
         self.demo = bool(data.get("demo", False))
+        self.tool_cgroups = tuple(map(str, data.get("tool_cgroups", ())))
+        """Directories below which each command of the worker gets a cgroup of its own."""
 
 
 def bundle_data(

@@ -16,6 +16,8 @@ from watchdogd.adapters.broker import BrokerSpec, RunningBroker, start_broker
 from watchdogd.adapters.broker_probe import probe_acl
 from watchdogd.adapters.children import Roles
 from watchdogd.adapters.clock import SystemClock
+from watchdogd.adapters.environment import kept
+from watchdogd.adapters.ground import Ground, name_of
 from watchdogd.adapters.local_socket import SOCKET, local_socket
 from watchdogd.adapters.lock import exclusive
 from watchdogd.adapters.mqtt import MqttBus
@@ -45,8 +47,6 @@ from watchdogd.wire.topics import Topics
 
 REAP_S = 5.0
 """Between two looks for dead orphans (seconds)."""
-ENV_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
-"""What of our environment a role gets: no key, no credential directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,11 @@ async def supervise(daemon: Daemon, *, on_stop: Callable[[Callable[[], None]], N
     async with AsyncExitStack() as stack:
         stack.enter_context(exclusive(state_dir / "lock"))
         (state_dir / "logs").mkdir(exist_ok=True)
-        roles = Roles(state_dir=state_dir, clock=clock, log=state_dir / "logs" / "roles.log")
+        ground = Ground(name_of(state_dir), now=clock.boot)
+        stack.callback(ground.close)
+        if ground.why_none:
+            daemon.say(f"processes are frozen and killed by signals, which is proven in part only: {ground.why_none}")
+        roles = Roles(state_dir=state_dir, clock=clock, log=state_dir / "logs" / "roles.log", ground=ground)
         for proof in await asyncio.to_thread(roles.leftovers):
             daemon.say(f"ended what an earlier daemon left: {proof.headline}")
             if proof.state is not TreeState.EXITED:
@@ -222,7 +226,7 @@ def _supervisor(
     clock: SystemClock,
 ) -> Supervisor:
     settings = daemon.loaded.settings
-    env = {name: os.environ[name] for name in ENV_KEPT if name in os.environ}
+    env = kept(os.environ)
     keys = {Role.WORKER: daemon.secrets.worker_api_key, Role.OVERSEER: daemon.secrets.judge_api_key}
 
     def keeper(role: Role) -> Callable[[Callable[[], bool], Callable[[Child], None], Callable[[Ended], None]], Keeper]:

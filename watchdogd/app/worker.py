@@ -51,7 +51,7 @@ async def worker_main(bundle: Bundle) -> int:
         boot=bundle.boot,
         mode=settings.policy.mode,
     )
-    toolboxes = await Toolboxes.prepared(settings, clock=clock, demo=bundle.demo)
+    toolboxes = await Toolboxes.prepared(settings, clock=clock, demo=bundle.demo, cgroups=bundle.tool_cgroups)
     gate = Gate(
         control=control,
         journal=journal,

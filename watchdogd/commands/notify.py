@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from watchdogd.adapters.environment import without_service
+from watchdogd.settings.layers import PREFIX
 from watchdogd.settings.load import load
 
 
@@ -19,7 +21,14 @@ def told(command: Sequence[str], text: str, timeout_s: float) -> str:
     if not command:
         return "no [notify] command is configured"
     try:
-        done = subprocess.run(list(command), input=text.encode(), timeout=timeout_s, capture_output=True, check=False)
+        done = subprocess.run(
+            list(command),
+            input=text.encode(),
+            timeout=timeout_s,
+            capture_output=True,
+            check=False,
+            env=without_service(os.environ, PREFIX),
+        )
     except (OSError, subprocess.TimeoutExpired) as why:
         return f"{command[0]}: {why}"
     if done.returncode:
