@@ -5,8 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import resource
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,7 @@ from watchdogd.app.detectors import detectors
 from watchdogd.commands import tables
 from watchdogd.commands.measured import LEVELS, Measured, area_of, as_json, delays, fired, label_names, measure, share
 from watchdogd.commands.measures import area, percent, quantile
-from watchdogd.commands.recordings import Recording, Unread, recordings
+from watchdogd.commands.recordings import Reading
 from watchdogd.commands.rules_in_force import thresholds_of
 from watchdogd.commands.sweep import swept, trade_off, trade_off_json
 from watchdogd.commands.thresholds import parsed
@@ -60,24 +59,7 @@ def bench(
         else:
             tables.show(*table(measured))
     if reading.unread:
-        sys.stderr.write(f"{reading.unread} could not be read\n")
         raise typer.Exit(1)
-
-
-@dataclass(slots=True)
-class Reading:
-    """Counts what cannot be read, and says it."""
-
-    unread: int = 0
-
-    def readable(self, paths: Sequence[Path]) -> Iterator[Recording]:
-        """Every run in ``paths`` that can be read."""
-        for one in recordings(paths):
-            if isinstance(one, Unread):
-                self.unread += 1
-                sys.stderr.write(f"{one.sentence}\n")
-            else:
-                yield one
 
 
 def table(measured: Measured) -> list[Table | Text | str]:

@@ -18,7 +18,7 @@ from rich.text import Text
 from watchdogd.app.detectors import detectors
 from watchdogd.commands import labels, tables
 from watchdogd.commands.measures import percent, quantile, rate
-from watchdogd.commands.recordings import Recording, Unread, recordings, with_ticks
+from watchdogd.commands.recordings import Reading, Recording, with_ticks
 from watchdogd.commands.rules_in_force import thresholds_of
 from watchdogd.core.detect.bank import Bank
 from watchdogd.core.events import Event, ToolFinished
@@ -69,13 +69,12 @@ def drill(
     unknown = [one for one in kinds if one not in INJECTORS]
     if unknown:
         raise typer.BadParameter(f"no fault {', '.join(unknown)}; there are {', '.join(INJECTORS)}")
-    runs, unread = [], 0
-    for one in recordings(paths):
-        if isinstance(one, Unread):
-            unread += 1
-            sys.stderr.write(f"{one.sentence}\n")
-        elif not any(labels.known(one.labels).values()):
-            runs.append(one)
+    reading = Reading()
+    read = list(reading.readable(paths))
+    runs = [one for one in read if not any(labels.known(one.labels).values())]
+    if read and not runs:
+        sys.stderr.write(f"nothing to drill: all {len(read)} recordings are labelled bad\n")
+        raise typer.Exit(1)
     one_bank = detectors(thresholds_of(config))
     alarms = [tuple(alarms_of(run.events, one_bank)) for run in runs]
     clean = [run for run, found in zip(runs, alarms, strict=True) if not found]
@@ -85,7 +84,7 @@ def drill(
         sys.stdout.write(jsonlib.dumps(as_json(untouched, drilled, seed)) + "\n")
     else:
         tables.show(*table(untouched, drilled))
-    if unread:
+    if reading.unread:
         raise typer.Exit(1)
 
 

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import gzip
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+import io
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import cast, overload
 
-from watchdogd.core.chain import Row
-from watchdogd.core.errors import WireError
+from typing_extensions import override
+
+from watchdogd.adapters.objects import ObjectDirectory
+from watchdogd.adapters.sqlite import read_rows
+from watchdogd.core.chain import GENESIS, breaks
+from watchdogd.core.errors import RecordError, WireError
 from watchdogd.core.events import Event, Tick
+from watchdogd.overseer.watch import whole_text
 from watchdogd.wire import envelope, trajectory
 
 SQLITE = b"SQLite format 3\0"
 GZIP = b"\x1f\x8b"
+BOM = b"\xef\xbb\xbf"
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 WORKER_RECORD = "worker/record.db"
 """Where a daemon's state directory holds what the agent did."""
-MOST_LINE_BYTES = 512 * 1024 * 1024
+MOST_LINE_BYTES = 256 * 1024 * 1024
 """A longer line is refused (a decompression bomb, or no line at all)."""
+MOST_SENTENCES = 20
+"""Lines of one file that are named when they cannot be read; the others are counted."""
 TICK_S = 60.0
 """Where a recording has times, a pause is filled with ticks as the live overseer would record them."""
 MOST_TICKS = 30
@@ -38,6 +50,8 @@ class Recording:
     """In order; in a trajectory ``seq`` is the step's index."""
     file: str = ""
     line: int = 0
+    remark: str = ""
+    """What is odd about it although it can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +69,52 @@ class Unread:
         return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
 
 
+@dataclass(slots=True)
+class Reading:
+    """Counts what cannot be read, and says on stderr where and why."""
+
+    unread: int = 0
+
+    def readable(self, paths: Iterable[Path]) -> Iterator[Recording]:
+        """Every run in ``paths`` that can be read."""
+        named: dict[str, int] = {}
+        for one in recordings(paths):
+            if isinstance(one, Unread):
+                self.unread += 1
+                named[one.file] = named.get(one.file, 0) + 1
+                if named[one.file] <= MOST_SENTENCES:
+                    _say(one.sentence)
+            else:
+                if one.remark:
+                    _say(f"{one.file}:{one.line}: {one.remark}" if one.line else f"{one.file}: {one.remark}")
+                yield one
+        for file, times in named.items():
+            if times > MOST_SENTENCES:
+                _say(f"{file}: {times - MOST_SENTENCES} more cannot be read")
+        if self.unread:
+            _say(f"{self.unread} could not be read")
+
+
+def _say(sentence: str) -> None:
+    shown = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in sentence)
+    sys.stderr.write(f"{shown}\n")
+
+
 def recordings(paths: Iterable[Path]) -> Iterator[Recording | Unread]:
     """Every run in ``paths``, in order; what cannot be read is said and does not stop the rest."""
     for path in paths:
+        found = 0
         try:
-            yield from _from_file(path / WORKER_RECORD if path.is_dir() else path)
-        except (OSError, EOFError, gzip.BadGzipFile, sqlite3.Error) as why:
-            yield Unread(file=str(path), line=0, reason=f"cannot be read: {why}")
+            for one in _from_path(path):
+                found += 1
+                yield one
+        except RecordError as why:
+            yield Unread(file=str(path), line=0, reason=f"no daemon's record: {str(why).removeprefix(f'{path}: ')}")
+        except OSError as why:
+            yield Unread(file=str(path), line=0, reason=f"cannot be read: {why.strerror or why}")
+        else:
+            if not found:
+                yield Unread(file=str(path), line=0, reason="there is no run in it")
 
 
 def with_ticks(events: Iterable[Event]) -> Iterator[Event]:
@@ -92,26 +145,62 @@ def _ticks(first: float, last: float) -> Iterator[float]:
             step *= 1.5
 
 
-def _from_file(path: Path) -> Iterator[Recording | Unread]:
+def _from_path(path: Path) -> Iterator[Recording | Unread]:
+    if path.is_dir():
+        if not (path / WORKER_RECORD).is_file():
+            yield Unread(file=str(path), line=0, reason=f"a directory without a daemon's record ({WORKER_RECORD})")
+            return
+        path = path / WORKER_RECORD
     with path.open("rb") as raw:
-        magic = raw.read(16)
-    if magic == SQLITE:
-        yield from _from_record(path)
-        return
+        magic = raw.peek(16)[:16]  # a pipe can be looked at once only
+        if magic == SQLITE:
+            yield from _from_record(path)
+        elif magic[:2] in UTF16:
+            yield Unread(file=str(path), line=1, reason="UTF-16, where UTF-8 is expected")
+        elif magic[:2] == GZIP:
+            with gzip.GzipFile(fileobj=raw) as lines:
+                yield from _from_lines(path, cast("io.BufferedReader", lines))
+        else:
+            yield from _from_lines(path, raw)
+
+
+def _from_lines(path: Path, lines: io.BufferedReader) -> Iterator[Recording | Unread]:
     captured: dict[str, list[Event]] = {}
-    with gzip.open(path) if magic[:2] == GZIP else path.open("rb") as lines:
-        number = 0
-        while line := lines.readline(MOST_LINE_BYTES):
-            number += 1
-            if not line.strip():
-                continue
-            found = _from_line(line, str(path), number)
+    for number, line in _lines(lines):
+        if isinstance(line, str):
+            yield Unread(file=str(path), line=number, reason=line)
+        elif line.strip():
+            found = _from_line(line.removeprefix(BOM) if number == 1 else line, str(path), number)
             if isinstance(found, Event):
                 captured.setdefault(found.run, []).append(found)
             else:
                 yield found
     for run, events in captured.items():
-        yield Recording(id=run or path.stem, events=tuple(_unique(events)), file=str(path))
+        kept, remark = _in_order(events)
+        yield Recording(id=run or path.stem, events=kept, file=str(path), remark=remark)
+
+
+def _lines(lines: io.BufferedReader) -> Iterator[tuple[int, bytes | str]]:
+    """Every line with its number; of one that cannot be had the reason."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            line = lines.readline(MOST_LINE_BYTES)
+            if len(line) >= MOST_LINE_BYTES and not line.endswith(b"\n"):
+                while (line := lines.readline(1024 * 1024)) and not line.endswith(b"\n"):
+                    pass
+                yield number, f"longer than {MOST_LINE_BYTES // 1024**2} MiB"
+                continue
+        except EOFError:
+            yield number, "the file ends in the middle of its gzip data"
+            return
+        except (gzip.BadGzipFile, zlib.error) as why:
+            yield number, f"the gzip data is damaged: {why}"
+            return
+        if not line:
+            return
+        yield number, line
 
 
 def _from_line(line: bytes, file: str, number: int) -> Recording | Event | Unread:
@@ -125,35 +214,89 @@ def _from_line(line: bytes, file: str, number: int) -> Recording | Event | Unrea
         run = trajectory.of(data)
     except WireError as why:
         return Unread(file=file, line=number, reason=str(why))
+    remark = _misnumbered(run.steps)
     return Recording(
         id=run.id,
         goal=run.goal,
         labels=run.labels,
         onset_step=run.onset_step,
-        events=tuple(trajectory.events(run)),
+        events=tuple(trajectory.events(replace(run, steps=trajectory.numbered(run.steps)) if remark else run)),
         file=file,
         line=number,
+        remark=remark,
     )
 
 
-def _unique(events: list[Event]) -> Iterator[Event]:
-    seen: set[int] = set()
-    for event in sorted(events, key=lambda one: one.seq):
-        if event.seq not in seen:
-            seen.add(event.seq)
-            yield event
+def _misnumbered(steps: Sequence[trajectory.Step]) -> str:
+    last = -1
+    for at, step in enumerate(steps):
+        if step.i <= last:
+            after = f"after {last}" if at else "the first step's"
+            return f"steps[{at}].i is {step.i}, {after}: they must rise, so all are numbered by their place"
+        last = step.i
+    return ""
+
+
+def _in_order(events: list[Event]) -> tuple[tuple[Event, ...], str]:
+    """``events`` by number, each once; and what is odd about their numbers."""
+    kept: dict[int, Event] = {}
+    odd: list[str] = []
+    for event in events:
+        before = kept.setdefault(event.seq, event)
+        if before != event:
+            odd.append(f"event {event.seq} comes twice and differs")
+    numbers = sorted(kept)
+    odd += [f"{high - low - 1} events after {low} are missing" for low, high in pairwise(numbers) if high - low > 1]
+    return tuple(kept[one] for one in numbers), _listed(odd)
+
+
+def _listed(odd: Sequence[str]) -> str:
+    more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+    return "; ".join(odd[:3]) + more
+
+
+class Completed(Sequence[Event]):
+    """Events whose long texts are read from the daemon's objects when they are looked at, as the overseer does."""
+
+    def __init__(self, events: Sequence[Event], whole: Callable[[Event], Event]) -> None:
+        self._events, self._whole = events, whole
+
+    @override
+    def __len__(self) -> int:
+        return len(self._events)
+
+    @overload
+    def __getitem__(self, at: int) -> Event: ...
+    @overload
+    def __getitem__(self, at: slice) -> Completed: ...
+    @override
+    def __getitem__(self, at: int | slice) -> Event | Completed:
+        if isinstance(at, slice):
+            return Completed(self._events[at], self._whole)
+        return self._whole(self._events[at])
 
 
 def _from_record(path: Path) -> Iterator[Recording | Unread]:
     runs: dict[str, list[Event]] = {}
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        for seq, prev, digest, body in db.execute("SELECT seq, prev, digest, body FROM rows ORDER BY seq"):
-            try:
-                event = envelope.recorded_event(Row(seq=seq, prev=prev, digest=digest, body=body))
-            except (WireError, ValueError) as why:
-                yield Unread(file=str(path), line=0, reason=f"row {seq}: {why}")
-                continue
-            runs.setdefault(event.run, []).append(event)
+    odd: list[str] = []
+    prev, expected = GENESIS, 1
+    for row in read_rows(path.absolute()):
+        odd += breaks((row,), prev=prev, first=expected)
+        prev, expected = row.digest, row.seq + 1
+        try:
+            event = envelope.recorded_event(row)
+        except (WireError, ValueError) as why:
+            yield Unread(file=str(path), line=0, reason=f"row {row.seq}: {why}")
+            continue
+        runs.setdefault(event.run, []).append(event)
+    objects = path.absolute().parent.parent / "objects"
+    whole = whole_text(ObjectDirectory(objects)) if objects.is_dir() else _as_recorded
+    remark = _listed(odd)
     for run, events in runs.items():
         if run or len(runs) == 1:
-            yield Recording(id=run or path.stem, events=tuple(events), file=str(path))
+            yield Recording(id=run or path.stem, events=Completed(events, whole), file=str(path), remark=remark)
+            remark = ""  # the file's, said once
+
+
+def _as_recorded(event: Event) -> Event:
+    return event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,11 +16,9 @@ from rich.text import Text
 
 from watchdogd.commands import labels, replay_html, tables
 from watchdogd.commands.outcome import Outcome, replayed
-from watchdogd.commands.recordings import Recording, Unread, recordings
+from watchdogd.commands.recordings import Reading, Recording
 from watchdogd.commands.rules_in_force import in_force
-from watchdogd.core.detect.bank import Bank
 from watchdogd.core.health import Channel, Severity
-from watchdogd.core.policy import Policy
 
 UNREADABLE = 1
 """Exit status when anything could not be read."""
@@ -38,7 +36,9 @@ def replay(
     bank, rules = in_force(config, policy)
     tally = Tally()
     page: list[tuple[Recording, Outcome]] = []
-    for run, outcome in _outcomes(paths, bank, rules, until, tally, curve=html is not None):
+    reading = Reading()
+    for run in reading.readable(paths):
+        outcome = replayed(run, bank, rules, until=until, curve=html is not None)
         tally.take(run, outcome)
         if json:
             sys.stdout.write(jsonlib.dumps(as_json(outcome), ensure_ascii=True) + "\n")
@@ -48,23 +48,16 @@ def replay(
                 page = replay_html.worst_first(page)
     if html is not None:
         written = replay_html.page(replay_html.worst_first(page), runs=tally.runs)
-        html.write_text(written, encoding="utf-8", errors="backslashreplace")
+        try:
+            html.write_text(written, encoding="utf-8", errors="backslashreplace")
+        except OSError as why:
+            sys.stderr.write(f"{html}: cannot be written: {why.strerror}\n")
+            raise typer.Exit(UNREADABLE) from None
+    tally.unread = reading.unread
     if not json:
         tables.show(*tally.table())
-    if tally.unread:
-        sys.stderr.write(f"{tally.unread} could not be read\n")
+    if reading.unread:
         raise typer.Exit(UNREADABLE)
-
-
-def _outcomes(
-    paths: Sequence[Path], bank: Bank, policy: Policy, until: int | None, tally: Tally, *, curve: bool
-) -> Iterator[tuple[Recording, Outcome]]:
-    for one in recordings(paths):
-        if isinstance(one, Unread):
-            tally.unread += 1
-            sys.stderr.write(f"{one.sentence}\n")
-        else:
-            yield one, replayed(one, bank, policy, until=until, curve=curve)
 
 
 def as_json(outcome: Outcome) -> Mapping[str, Any]:

@@ -80,8 +80,10 @@ def json_object(line: str | bytes) -> dict[str, Any]:
         data = json.loads(text)
     except RecursionError:
         raise WireError("json", "nested too deeply") from None
-    except ValueError as why:
-        raise WireError("json", f"not JSON: {why}") from None
+    except json.JSONDecodeError as why:
+        raise WireError("json", f"not JSON: {why.msg} (column {why.colno})") from None
+    except ValueError:
+        raise WireError("json", "a number of more than 4300 digits") from None
     if not isinstance(data, dict):
         raise WireError("schema", "not a JSON object")
     return data
