@@ -15,8 +15,9 @@ from watchdogd.core.detect.detector import NONE, Levels
 from watchdogd.core.detect.drift_thresholds import Drift
 from watchdogd.core.detect.drift_trust import Asked, Trust, asked, values
 from watchdogd.core.detect.keys import answer_key, text_key
-from watchdogd.core.detect.passages import Passage, identity, passages, sentences
+from watchdogd.core.detect.passages import Passage, identity, legible, passages, sentences, weighed
 from watchdogd.core.detect.repeated_words import repeated
+from watchdogd.core.detect.shelf import Shelf
 from watchdogd.core.events import Event, ModelCalled, RunStarted, ToolFinished, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding, Severity
 
@@ -29,6 +30,10 @@ KNOWN_TEXTS = 64
 """Results whose digest is remembered, so that the same text is not read twice."""
 OWN_SENTENCES = 256
 """Sentences the agent wrote that are remembered: reading them back is an echo, not an order."""
+LONG_TEXT = 80
+"""Characters up to which a whole value is looked for in long texts."""
+NAMED = 0.45
+"""Weight from which an identifier in a value is looked for there."""
 OWN_VALUES = 512
 """Values of its own earlier calls that are remembered."""
 KIN = 0.7
@@ -72,6 +77,8 @@ class Read:
     """Calls that name something the user named: what they return may be what the user meant."""
     used: dict[str, tuple[int, int]] = field(default_factory=dict)
     """What the agent itself named in earlier calls that raised no suspicion: the event, and what those calls did."""
+    shelf: Shelf = field(default_factory=Shelf)
+    """Texts that hold more than the passages kept of them."""
     now: float = 0.0
     """Risk of the newest act, fading with every calm call."""
     calm: int = 0
@@ -132,11 +139,10 @@ class InjectedInstruction:
             return
         state.texts.append(key)
         delegated = state.trust.delegates and body.call in state.named
-        new = [
-            one
-            for one in passages(body.result.shown, seq, delegated=delegated)
-            if one.strength >= FAINT or not one.delegated
-        ]
+        found, whole = weighed(body.result.shown, seq, delegated=delegated)
+        if not whole:
+            state.shelf.put(legible(body.result.shown), seq, delegated=delegated)
+        new = [one for one in found if one.strength >= FAINT or not one.delegated]
         if state.own:
             new = [one for one in new if text_key(identity(one.text)) not in state.own]
         if not new:
@@ -150,7 +156,8 @@ class InjectedInstruction:
         call = asked(body, state.trust)
         if call.named and state.trust.delegates:
             state.named.append(body.call)
-        best = best_match(call, state.trust, state.held, _own_values(state, call)) if state.held else None
+        held = [*state.held, *_shelved(state, call)] if state.shelf.texts else state.held
+        best = best_match(call, state.trust, held, _own_values(state, call)) if held else None
         risk = best.risk if best else 0.0
         if risk < FAINT:
             _remember_values(state, call, seq)
@@ -286,6 +293,19 @@ def _value(call: Asked, passage: Passage, total: float, before: frozenset[str], 
 
 
 _NOTHING: frozenset[str] = frozenset()
+
+
+def _shelved(state: Read, call: Asked) -> list[Passage]:
+    """The passages of shelved texts that hold something which ``call`` names and the user did not."""
+    if not call.effect and not call.address:
+        return []
+    values = [leaf.text for leaf in call.foreign if len(leaf.text) <= LONG_TEXT]
+    values += [mark.lstrip("=#") for leaf in call.foreign for mark, weight in leaf.marks.items() if weight >= NAMED]
+    return [
+        one
+        for seq, delegated, stretch in state.shelf.around(values)
+        for one in passages(stretch, seq, delegated=delegated)
+    ]
 
 
 def _own_values(state: Read, call: Asked) -> dict[str, int]:

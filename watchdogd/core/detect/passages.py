@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from watchdogd.core.detect.cue_words import Cue
+from watchdogd.core.detect.cued_windows import cued_windows
 from watchdogd.core.detect.cues import CUE_WORDS, MARKUP_CHARS, TAG, TOKEN, Reading, is_record, meta, read
 from watchdogd.core.detect.lexicon import ACTS, FOREIGN_VERBS, SIDE_EFFECTS, THINGS, Act
 from watchdogd.core.detect.provenance import STOP, folded, marks
@@ -15,11 +16,7 @@ MAX_SENTENCE = 700
 """Characters; longer runs without an end are cut."""
 
 LARGE = 24_000
-"""Characters from which a sentence must also name something (a number, an address) or speak to a machine."""
-
-MOST_HEARD = 600
-"""Sentences of a large text that are read closely before only those that name something telling still are; four times
-as many end the reading. (A flood of orders costs 15 microseconds a sentence.)"""
+"""Characters from which only the surroundings of words that speak to a machine are read."""
 
 MOST = 48
 """Passages kept of one text: the strongest, then the first."""
@@ -195,47 +192,40 @@ def _pieces(sentence: str) -> Iterator[str]:
 
 def passages(text: str, seq: int, *, delegated: bool = False) -> list[Passage]:
     """The instruction-like passages of ``text``, at most ``MOST``: the strongest."""
+    return weighed(text, seq, delegated=delegated)[0]
+
+
+def weighed(text: str, seq: int, *, delegated: bool = False) -> tuple[list[Passage], bool]:
+    """The passages of ``text``, at most ``MOST``, and whether that is all of them.
+
+    Of a large text only the surroundings of what speaks to a machine are read, the rarest words first.
+    """
     text = legible(text)
-    large = len(text) > LARGE
+    if len(text) <= LARGE:
+        found = _passages(text, seq, delegated)
+        return _strongest(found), len(found) <= MOST
+    found = [one for window in cued_windows(text) for one in _passages(window, seq, delegated)]
+    return _strongest(found), False
+
+
+def _strongest(found: list[Passage]) -> list[Passage]:
+    if len(found) > MOST:
+        return sorted(found, key=lambda one: -one.promise)[:MOST]
+    return found
+
+
+def _passages(text: str, seq: int, delegated: bool) -> list[Passage]:
     everything = sentences(text)
     heard: dict[int, Reading] = {}
-    seen: set[str] = set()
-    cued = _cued(text) if large else set()
     for at, sentence in enumerate(everything):
-        if large:
-            if sentence in seen or (len(heard) > MOST_HEARD and not _TELLING.search(sentence)):
-                continue
-            seen.add(sentence)
-            if not _NAMES.search(sentence) and sentence.isascii() and cued.isdisjoint(sentence.split()):
-                continue
         reading = _heard(sentence)
         if reading is not None:
             heard[at] = reading
-            if len(heard) > 4 * MOST_HEARD:
-                break
-    chosen = [at for at, reading in heard.items() if reading.plain or reading.acts or reading.things]
-    if len(chosen) > MOST:
-        chosen.sort(key=lambda at: (-_promise(heard, at, everything), at))
-        del chosen[MOST:]
-    return [_passage(everything, heard, at, seq, delegated) for at in chosen]
-
-
-def _promise(heard: dict[int, Reading], at: int, everything: list[str]) -> float:
-    """How much a sentence is worth keeping: what it asks, how it sounds, whether it names something."""
-    reading = heard[at]
-    beside = max(
-        (meta(heard[near].cues & ~Cue.REQUEST) for near in range(at - 2, at + 3) if near in heard), default=0.0
-    )
-    return reading.plain + beside + (0.3 if _TELLING.search(everything[at]) else 0.0)
-
-
-def _cued(text: str) -> set[str]:
-    """The words of ``text``, as they are spelt in it, that speak to a machine or are markup."""
-    return {
-        word
-        for word in set(text.split())
-        if word.strip(_EDGES).lower() in CUE_WORDS or ("<" in word and TAG.search(word))
-    }
+    return [
+        _passage(everything, heard, at, seq, delegated)
+        for at, reading in heard.items()
+        if reading.plain or reading.acts or reading.things
+    ]
 
 
 def _heard(sentence: str) -> Reading | None:

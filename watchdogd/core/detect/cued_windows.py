@@ -1,0 +1,69 @@
+"""Where in a large text somebody may be speaking to a machine: found by its rarest words, at the speed of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from watchdogd.core.detect import cue_words as lexis
+from watchdogd.core.detect.cues import CUE_WORDS, TAG
+
+BEFORE, AFTER = 500, 900
+"""Characters around such a word that are read: the sentences beside it tell what it is about."""
+RARE = 12
+"""Places up to which all of a word's are read; of a commoner one the first and the last few are."""
+ENDS = 2
+MOST_WINDOWS = 48
+"""Stretches of one text that are read: those of the rarest words."""
+MOST_WORDS = 60
+"""Different words that are looked for."""
+_EDGES = ".,;:!?\"'()[]<>*`-#"
+
+
+def cued_windows(text: str) -> list[str]:
+    """The stretches of ``text`` around words that speak to a machine, in order, none twice."""
+    places = sorted(_places(text))[:MOST_WINDOWS]
+    spans: list[tuple[int, int]] = []
+    for at in sorted(at for _, at in places):
+        start, end = max(0, at - BEFORE), min(len(text), at + AFTER)
+        if spans and start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+    return [text[_edge(text, start) : end] for start, end in spans]
+
+
+def _edge(text: str, at: int) -> int:
+    """The beginning of the first whole word from ``at`` on."""
+    if at == 0:
+        return 0
+    space = text.find(" ", at, at + 60)
+    return at if space < 0 else space + 1
+
+
+def _places(text: str) -> set[tuple[int, int]]:
+    """(how common the word is, where it stands)."""
+    found: set[tuple[int, int]] = set()
+    for word in _spelt(text):
+        places: list[int] = []
+        at = text.find(word)
+        while at >= 0 and len(places) < RARE:
+            places.append(at)
+            at = text.find(word, at + len(word))
+        if at >= 0:
+            last = text.rfind(word)
+            places = [*places[:ENDS], text.rfind(word, 0, last), last]
+        common = len(places) if at < 0 else RARE
+        found.update((common, place) for place in places if place >= 0)
+    return found
+
+
+def _spelt(text: str) -> Iterable[str]:
+    """The words of ``text``, as they are spelt in it, that speak to a machine or are markup."""
+    words = [
+        word
+        for word in set(text.split())
+        if len(word) < 60 and (word.strip(_EDGES).lower() in CUE_WORDS or ("<" in word and TAG.search(word)))
+    ]
+    if not text.isascii():
+        words += [stem for stem, _ in lexis.UNSPACED_CUES if stem in text]
+    return sorted(words)[:MOST_WORDS]
