@@ -12,7 +12,7 @@ import pytest
 from tests.e2e import records
 from tests.e2e.daemon import SCENARIOS, Daemon, running
 from tests.e2e.viewer import Seen, Viewer
-from watchdogd.wire.messages import WorkerStatus
+from watchdogd.wire.messages import ProcessReport, WorkerStatus
 
 SIZE_MIB = 24
 
@@ -78,10 +78,19 @@ def test_a_full_disk_holds_the_worker_which_says_so_and_goes_on_when_there_is_ro
         before = starts(daemon)
         operator.wait("the worker's word that the record cannot be written", cannot_write, since=since)
         assert starts(daemon) == before
+        if round_ == 2:  # one that starts into a full disk
+            since = operator.mark
+            daemon.kill("overseer")
+            operator.wait("the word that nobody watches", nobody_watches, since=since)
+            daemon.pid("overseer")
         filler.unlink()
         daemon.until("further calls", lambda before=before: starts(daemon) > before)
     found = records.events(daemon.record("worker"))
     assert any(one.body.kind == "held" and one.body.why == "disk" for one in found)
+
+
+def nobody_watches(one: Seen) -> bool:
+    return isinstance(one.payload, ProcessReport) and one.payload.overseer == "down"
 
 
 def cannot_write(one: Seen) -> bool:

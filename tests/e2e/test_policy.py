@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import records
 from tests.e2e.daemon import SCENARIOS, Daemon, running
 from tests.e2e.viewer import Seen, Viewer
-from watchdogd.core.events import ToolStarted
+from watchdogd.core.events import Event, ToolStarted
 from watchdogd.core.lease.messages import Answer
 from watchdogd.wire.messages import DecisionReport, Info, ProcessReport, WorkerStatus
 
@@ -45,6 +45,12 @@ def starts(daemon: Daemon) -> int:
 
 def status(name: str) -> object:
     return lambda one: one.payload if isinstance(one.payload, WorkerStatus) and one.payload.status == name else None
+
+
+def started_after(one: Seen, seq: int) -> Event | None:
+    """A call that started after row ``seq``: a new worker sends older rows again."""
+    event = one.payload
+    return event if isinstance(event, Event) and isinstance(event.body, ToolStarted) and event.seq > seq else None
 
 
 def in_force(viewer: Viewer, *, since: int, but: str = "") -> Answer:
@@ -124,6 +130,22 @@ def test_a_valid_policy_is_in_the_next_leases_and_in_what_the_daemon_says_of_its
     adopted = [one["body"] for one in records.entries(daemon.record("overseer")) if one["kind"] == "policy"]
     assert [(one["from"], one["to"]) for one in adopted] == [(before, now.policy)]
     assert adopted[0]["by"].startswith("SIGHUP (uid ")
+
+
+def test_a_reload_cuts_no_running_call_and_the_run_goes_on_in_a_new_worker(daemon, operator):
+    before, since, worker = in_force(operator, since=operator.mark).policy, operator.mark, daemon.pid("worker")
+    assert operator.ask("run", "slow").status == "ok"
+    running = operator.event("tool_started", since=since)
+    daemon.configure(policy=f"{ENFORCE}\n[policy.questions]\nper_hour = 7")
+    daemon.signal("supervisor", signal.SIGHUP)
+    ended = operator.event("tool_finished", lambda body: body.call == running.body.call, since=since)
+    assert ended.body.outcome == "ok"
+    again = operator.wait("the next call", lambda one: started_after(one, running.seq), since=since)
+    assert (again.run, again.body.call != running.body.call) == (running.run, True)
+    daemon.until("another worker", lambda: daemon.pid("worker") != worker)
+    assert in_force(operator, since=since, but=before).mode == "enforce"
+    assert operator.ask("stop", text="enough").status == "ok"
+    operator.event("run_finished", since=since)
 
 
 def test_it_stays_in_force_when_every_role_has_died(daemon, operator):

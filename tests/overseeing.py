@@ -1,0 +1,106 @@
+"""The overseer's desk, deadlines and book on a disk in memory, without its loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from tests.protocol.inmemory import Clock, Untouched
+from watchdogd.core.access import Operator
+from watchdogd.core.detect.bank import bank
+from watchdogd.core.events import Body, Event, RunFinished, RunStarted
+from watchdogd.core.ids import digest
+from watchdogd.core.lease.messages import Level, Mode, Timing
+from watchdogd.core.policy import ALL_SCOPES, Policy
+from watchdogd.overseer.book import Book, load
+from watchdogd.overseer.deadlines import Deadlines
+from watchdogd.overseer.desk import Desk
+from watchdogd.overseer.enforce import Enforcer, Outgoing
+from watchdogd.overseer.watch import Watch, whole_text
+from watchdogd.ports import Received
+from watchdogd.sim.record import MemoryDisk, MemoryRecord, MemoryTransaction
+from watchdogd.wire import codec
+from watchdogd.wire.messages import Message, Request, Response
+
+MISSIONS = frozenset({"nightly"})
+
+
+@dataclass
+class Room:
+    """One life of an overseer's parts over ``disk``."""
+
+    disk: MemoryDisk
+    clock: Clock
+    record: MemoryRecord
+    book: Book
+    enforcer: Enforcer
+    desk: Desk
+    deadlines: Deadlines
+    watch: Watch
+
+    @staticmethod
+    def on(disk: MemoryDisk, *, mode: Mode = Mode.ENFORCE, clock: Clock | None = None) -> Room:
+        """A fresh start from what is on ``disk``."""
+        clock = clock or Clock()
+        record = MemoryRecord(disk)
+        whole = whole_text(Untouched())
+        policy = Policy(level=Level.ASSISTED, mode=mode, operators=(Operator(name="ada", may=ALL_SCOPES),))
+        book = load(
+            record,
+            epoch=record.claim(),
+            policy=policy,
+            bank=bank(),
+            timing=Timing(),
+            clock=clock,
+            whole=whole,
+            supervisor_open=True,
+        )
+        enforcer = Enforcer(book, clock, "b2", lambda rule, headline: f"{rule}: {headline}")
+        desk = Desk(book, enforcer, record, clock, lambda: MISSIONS)
+        return Room(disk, clock, record, book, enforcer, desk, Deadlines(book, enforcer, clock), Watch(book, whole))
+
+    def transaction(self) -> AbstractContextManager[MemoryTransaction]:
+        """One transaction of its record."""
+        self.enforcer.out = Outgoing()
+        return self.record.transaction()
+
+    def run(self) -> None:
+        """A run of mission ``nightly`` begins."""
+        self._event(RunStarted(mission="nightly", goal="g", workspace="/w"))
+
+    def run_over(self) -> None:
+        """That run is done."""
+        self._event(RunFinished(outcome="done", reason="it is", steps=1, cost_usd=0.0))
+
+    def _event(self, body: Body) -> None:
+        event = Event(seq=self.book.folded_seq + 1, body=body, run="r1", at=self.clock.wall())
+        with self.transaction() as changing:
+            self.watch.take(changing, event)
+
+    def asked(
+        self, request: Request, *, user: str = "ada", raw: bytes = b"", done: Callable[[], None] | None = None
+    ) -> list[Response]:
+        """``request`` arrives; what was answered."""
+        before = len(self.disk.rows)
+        now = self.clock.wall()
+        arrived = Received(
+            topic=f"watchdogd/v1/lab/a1/control/request/{user}",
+            message=Message(payload=request, headline=request.command, at=now, source=user, user=user),
+            digest=digest(raw or request.command),
+            size=len(raw),
+            done=done,
+        )
+        with self.transaction() as changing:
+            self.desk.take(changing, arrived)
+        return [
+            codec.load(Response, one["body"])
+            for one in (json.loads(row.body) for row in self.disk.rows[before:])
+            if one["kind"] == "response"
+        ]
+
+    def orders(self) -> list[str]:
+        """What was ordered so far, by kind."""
+        found = [json.loads(row.body) for row in self.disk.rows]
+        return [one["body"]["body"]["kind"] for one in found if one["kind"] == "order"]
