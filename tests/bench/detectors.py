@@ -17,6 +17,7 @@ from tests.bench.peers import Gemini, OpenHands
 from tests.bench.sessions import sessions
 from tests.bench.wordings_held import HELD
 from tests.bench.wordings_second import SECOND
+from tests.bench.wordings_third import THIRD
 from watchdogd.commands.drill import alarms_of
 from watchdogd.commands.measures import Estimate, quantile, rate
 from watchdogd.commands.recordings import Recording, Unread, recordings
@@ -28,7 +29,7 @@ from watchdogd.sim.wordings import SHIPPED, Wordings
 
 CONFORMANCE = Path(__file__).parents[1] / "data" / "conformance.jsonl.gz"
 BESIDE = Path(__file__).parents[3] / "shared" / "data"
-SETS: dict[str, Wordings] = {"development": SHIPPED, "second": SECOND, "held": HELD}
+SETS: dict[str, Wordings] = {"development": SHIPPED, "second": SECOND, "held": HELD, "third": THIRD}
 """Wordings: those that ship, those of one round of repairs, those never used to change a rule."""
 PEERS: dict[str, Callable[[], OpenHands | Gemini]] = {"openhands": OpenHands, "gemini-cli": Gemini}
 BARS: dict[str, tuple[float, float]] = {
@@ -241,7 +242,7 @@ def _ours(kind: str, run: str, made: Injected, of: Bank, row: Row) -> None:
         after = alarm.calls - made.calls_at_onset
         if first is None and _about(kind, alarm.finding):
             first = after
-        if kind == "outage" and blamed is None and not alarm.finding.rule.endswith("outage"):
+        if kind == "outage" and blamed is None and _blames(alarm.finding):
             blamed = after
     row.ours.take(run, first)
     if kind == "outage":
@@ -254,6 +255,11 @@ def _about(kind: str, finding: Finding) -> bool:
     if kind == "outage":
         return finding.rule.endswith("outage")
     return finding.channel.value in EXPECTED.get(kind, ("progress",))
+
+
+def _blames(finding: Finding) -> bool:
+    """Whether it holds failing calls against the agent."""
+    return not finding.rule.endswith("outage") and finding.channel in (Channel.ERRORS, Channel.PROGRESS, Channel.RECALL)
 
 
 def _peer(detector: OpenHands | Gemini, events: Sequence[Event], onset: int) -> int | None:

@@ -8,7 +8,7 @@ from random import Random  # noqa: TID251 - seeded by the caller: the same seed,
 from typing import TypeAlias
 
 from watchdogd.core.detect.keys import leaves
-from watchdogd.core.detect.manners import asks_to_wait
+from watchdogd.core.detect.manners import Effect, asks_to_wait, effect_of
 from watchdogd.core.events import (
     Body,
     Event,
@@ -278,7 +278,8 @@ def _burst(*, flagged: bool) -> Injector:
 
 
 def _stagnation(base: Base, tape: Tape) -> bool:
-    tool = tape.rng.choice(base.done).intended.tool
+    asking = [one.intended.tool for one in base.done if effect_of(one.intended.tool, None) is not Effect.WRITE]
+    tool = tape.rng.choice(asking or ["search"])
     long = [one.finished.result.shown for one in _healthy(base) if len(one.finished.result.shown) > 60]
     same = tape.rng.choice([*long, *tape.words.stagnant])
     for n in range(12):

@@ -164,10 +164,11 @@ SHIPPED = Wordings(
         "faq",
     ),
     secrets=(
-        "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY",
-        "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY=" + "q7Vn2LxT9cBzKd4WmRf8" + "YhPs3GjUe6Na1XoQtCvI",
+        "aws_access_key_id = " + "AKIA" + "Q3EGRW7ZT5LPXK2M",
         "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAuF8mX1vY5xV2kz0nH3p\n-----END RSA PRIVATE KEY-----",
-        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "ghp_" + "Zr8Kq2Vt5Lm9Xc3Wn7Bd1Jf6Hs4Py0Ga2RuE",
+        "postgres://app:" + "t9Lr2vQx7mKd" + "@db.internal:5432/orders",
     ),
     forbidden=(
         "rm -rf / --no-preserve-root",

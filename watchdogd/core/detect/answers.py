@@ -33,6 +33,7 @@ SHORT_WORDS = 8
 MOST_BY_CHANCE = 4
 """Moves in one direction that are no longer chance (1 in 24 for a number drawn by lot)."""
 _CLOCK = re.compile(r"\D{0,3}\d{1,4}[-:/.]\d{1,2}[-:/.]\d{1,4}\D?.{0,24}|\D{0,2}\d{1,2}:\d{2}\D{0,3}")
+_DAY = re.compile(r"[0-3]?\d(?:st|nd|rd|th|\.)?")
 _DOT_CLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
 _DECIMAL = re.compile(r"[^\d.]{0,2}(\d{1,15}\.\d{1,12})([^\d]{0,4})")
 _INTEGER = re.compile(r"[^\d]{0,3}(\d{1,18})([^\d]{0,4})")
@@ -155,7 +156,9 @@ def _compared(seen: Answers, head: str, tail: str, chunks: tuple[int, ...], *, q
         return Change.DIFFERENT
     lone = quiet and len(pairs) == 1 and len(new) > CONSTANT_WORDS and len(old) == len(new)
     for place, (before, now) in pairs.items():
-        bounds = [token for at, token in _after(new, place) if at not in pairs]
+        bounds = [token for at, token in _after(new, place) if at not in pairs and not _dated(at - place, token)]
+        if _of_a_date(new, place, before, now):
+            before, now = f"{before}-01-01", f"{now}-01-01"
         if (place - 1 in pairs or place + 1 in pairs) and _DOT_CLOCK.fullmatch(before) and _DOT_CLOCK.fullmatch(now):
             before, now = before.replace(".", ":"), now.replace(".", ":")  # the time behind a date
         if not _taken(seen, place, before, now, bounds, lone=lone):
@@ -165,6 +168,21 @@ def _compared(seen: Answers, head: str, tail: str, chunks: tuple[int, ...], *, q
         return Change.DIFFERENT
     seen.length = len(new)
     return _verdict(seen)
+
+
+def _dated(distance: int, token: str) -> bool:
+    """Whether the number right behind is a year, not a bound."""
+    return distance == 1 and len(token) == 4 and token[:2] in ("19", "20")
+
+
+def _of_a_date(tokens: list[str], place: int, before: str, now: str) -> bool:
+    """Whether the number that changes is the day of a date written in words: a year right behind, a time near by."""
+    if place < 0 or not (_DAY.fullmatch(before) and _DAY.fullmatch(now)):
+        return False
+    near = tokens[place + 1 : place + 3]
+    if near and _dated(1, near[0]):
+        return True
+    return (now[0] == "0" or now[-1] == ".") and any(_CLOCK.fullmatch(one) for one in near)
 
 
 def _after(tokens: list[str], place: int) -> Iterator[tuple[int, str]]:

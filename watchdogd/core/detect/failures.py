@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watchdogd.core.detect.keys import text_key
+from watchdogd.core.detect.outage_words import is_outage, speaks_of_outage
 from watchdogd.core.events import Text, ToolFinished
 
 HEAD_CHARS = 400
@@ -57,6 +58,7 @@ _OUTAGE_CLASSES = frozenset({"provider", "connection", "overloaded", "rate_limit
 
 _FIELD = re.compile(
     r"[\"']?\b(?:error|errors|exception|err|fault)[\"']?\s{0,4}[:=]\s{0,4}(?!null|none|false|\[\s*\]|\{\s*\}|\"\"|''|0\b)\S"
+    r"|<(?:error|exception|fault)\b[^>]{0,40}>[^<]"
     r"|[\"'](?:success|ok|succeeded)[\"']\s{0,4}:\s{0,4}false"
     r"|[\"']status(?:_?code)?[\"']\s{0,4}:\s{0,4}(?:[\"'](?:error|fail\w{0,5})|[\"']?[45]\d\d\b)",
     re.IGNORECASE,
@@ -68,8 +70,8 @@ _EXIT = re.compile(
 )
 _FIRST_LINE = re.compile(
     r"\W{0,8}(?:[\w.]{1,40}[ :/-]\s?){0,3}(?:err(?:or)?|fatal|panic|exception|fail(?:ed|ure)?|abort(?:ed|ing)?"
-    r"|denied|invalid|rejected|refused)\b(?!\W{1,3}\d+\.\d)\W"
-    r"|\W{0,8}[\w.]{0,80}(?:Error|Exception|Fault|Failure)\b"
+    r"|denied|invalid|rejected|refused)\b(?!\W{1,3}\d+\.\d|\W{1,3}0\b|\.\w|/)\W"
+    r"|\W{0,8}[\w.]{0,80}(?:Error|Exception|Fault|Failure)\b(?!\.\w)"
     r"|\W{0,8}[EF][A-Z]?\d{3,5}\b",
     re.IGNORECASE,
 )
@@ -87,7 +89,7 @@ _NEGATIVE = re.compile(
     r"|no such|no (?:permission|access|route|module)|n't\b|cannot|can ?not|could not|unable|does ?n.t|did ?n.t"
     r"|invalid|illegal|malformed|unknown|unexpected|undefined|unrecogni[sz]ed|unsupported|unresolved|missing|denied"
     r"|refused|rejected|forbidden|unauthori[sz]ed|fail(?:s|ed|ure)?|errors?(?!\W{1,3}\d+\.\d)|mismatch"
-    r"|out of (?:range|memory|bounds)"
+    r"|out of (?:range|memory|bounds)|\b(?:is|are|ran|run) out of"
     r"|expected .{1,60} (?:but|got)|must (?:be|have|not)|requires?d?\b|already exists|too (?:many|few|long|large)"
     r"|exceed(?:s|ed)|expired|conflict|abort(?:ed)?|crash(?:ed)?|null pointer|segmentation|overflow|wrong|bad"
     r"|already (?:taken|used|in use|done|booked|running)|(?:do|does) not|not known)\b",
@@ -104,23 +106,8 @@ _STRONG = re.compile(
     r"|could(?: not|n't)|cannot|can ?not|can't|unable to|undefined"
     r"|invalid|illegal|malformed|denied|forbidden|unauthori[sz]ed|must (?:be|have|not)|(?:is|are) required"
     r"|unrecogni[sz]ed"
-    r"|unexpected|does ?n[o']t exist|unknown \w+:|missing (?:required|argument|parameter))",
+    r"|(?:do|does) ?n[o'’]t (?:exist|have|match)|unexpected|unknown \w+:|missing (?:required|argument|parameter))",
 )
-_OUTAGE = re.compile(
-    r"(?:http\S{0,12}|status|code|error|returned|response|got)\W{1,4}(?:50\d|52\d|429)\b"
-    r"|(?:\A|\n)\W{0,4}(?:50\d|52\d|429)\b[ :-]{1,3}[a-z]|unavailable|bad gateway|gateway time|timed? ?-?out"
-    r"|e(?:conn|host|net|ai_|timedout|pipe)\w{0,12}"
-    r"|connection (?:was |has been )?(?:refused|reset|closed|aborted|lost|error|failed|timed)|connect(?:ion)? error"
-    r"|failed to connect|could(?: not|n't) connect|unable to connect|cannot connect|can't connect"
-    r"|(?:could not|couldn't|cannot|failed to|unable to) resolve|name resolution|no route to host|unreachable"
-    r"|overloaded|rate.?limit|too many requests|socket hang up|broken pipe|upstream|(?:internal|remote) server error"
-    r"|server error|network ?(?:is|error|failure|down|problem)|(?:service|host) not known"
-    r"|\bdns\b|\b(?:tls|ssl)\b.{0,40}(?:handshake|fail)"
-    r"|try again (?:later|in)|temporar(?:y|ily)|maintenance|at capacity|service (?:is )?(?:down|disrupt)"
-    r"|peer (?:closed|reset)|max retries|proxy error|no response from|did not respond|not responding|backend",
-)
-
-
 _PREFIX = re.compile(r"[\[(<][^\[\](){}<>\n\"']{1,60}[\])>][\s:]")
 """A stamp or a tag in brackets before the text proper."""
 _NEGATIVE_HINTS = tuple(
@@ -129,13 +116,12 @@ _NEGATIVE_HINTS = tuple(
     |conflict|abort|crash|null po|segment|overflow|wrong|bad|already""".replace("\n    ", "").split("|")
 )
 """One of these stands in every text that _NEGATIVE matches; to look for them is fifty times cheaper."""
-_OUTAGE_HINTS = tuple(
-    """unavailable|gateway|timed|timeout|time out|time-out|econn|ehost|enet|eai_|etimedout|epipe|connect|resol|no route
-    |unreachable|overload|rate|too many|hang up|broken pipe|upstream|server error|network|dns|tls|ssl|try again|temporar
-    |maintenance|capacity|service|peer|max retries|proxy|no response|respond|backend|50|52|429""".replace(
-        "\n    ", ""
-    ).split("|")
+_NO_FAULT = re.compile(
+    r"\b(?:no|0|zero|without(?: any)?) (?:\w+ )?(?:error|fail|problem|issue|conflict|mismatch)\w*"
+    r"|\b(?:rejected|invalid|failed|failures?|errors?|denied|refused|missing|conflicts?)\s?[:=]\s?0\b"
+    r"|[\w.-]*/[\w./-]+|\b[\w-]+\.[a-z]{1,4}\b",
 )
+"""What only sounds like one: none counted, the name of a file."""
 _EXPLAINS = re.compile(r"[\"'](?:message|msg|details?|reason|title|description|cause)[\"']\s{0,4}:", re.IGNORECASE)
 
 
@@ -151,14 +137,14 @@ def fault_of(done: ToolFinished, habit: Habit) -> Fault:
         return Fault.OUTAGE
     code = done.exit_code
     if done.outcome == "error" and (code is None or code not in (0, 1)):
-        return Fault.OUTAGE if _outage(done.result) else Fault.OWN
+        return Fault.OUTAGE if is_outage(done.result) else Fault.OWN
     if code is not None and code not in (0, 1):
-        return Fault.OUTAGE if _outage(done.result) else Fault.OWN
+        return Fault.OUTAGE if is_outage(done.result) else Fault.OWN
     if code == 0 or (code is None and done.outcome != "unknown"):
         return Fault.NONE
     if not says_error(done.result, habit, code):
         return Fault.NONE
-    return Fault.OUTAGE if _outage(done.result) else Fault.OWN
+    return Fault.OUTAGE if is_outage(done.result) else Fault.OWN
 
 
 def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
@@ -193,9 +179,9 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
         negative, strong = _negative(head)
         points += negative + (strong and len(head) <= CURT_CHARS)
         points += negative and not strong and len(head.split(None, CURT_WORDS + 1)) <= CURT_WORDS
-        if negative and points < ENOUGH and (_PROGRAM.match(line) or _outage_shape(head)):
+        if negative and points < ENOUGH and (_PROGRAM.match(line) or speaks_of_outage(head)):
             points += 1
-        elif points < ENOUGH and _outage_shape(head):
+        elif points < ENOUGH and speaks_of_outage(head):
             points += 2
     return points >= ENOUGH
 
@@ -204,7 +190,7 @@ def _structured(head: str, *, short: bool) -> bool:
     """Whether a JSON-like answer says error: in a field of that name, or in the words of a short explanation."""
     if _FIELD.search(head):
         return True
-    return short and _EXPLAINS.search(head) is not None and (_negative(head)[0] or _outage_shape(head))
+    return short and _EXPLAINS.search(head) is not None and (_negative(head)[0] or speaks_of_outage(head))
 
 
 def _negative(head: str) -> tuple[bool, bool]:
@@ -212,18 +198,9 @@ def _negative(head: str) -> tuple[bool, bool]:
     low = head.lower()
     if not any(hint in low for hint in _NEGATIVE_HINTS):
         return len(low) <= CURT_CHARS and _NEGATED.search(low) is not None, False
+    low = _NO_FAULT.sub(" ", low)
     strong = _STRONG.search(low) is not None
     return strong or _NEGATIVE.search(low) is not None, strong
-
-
-def _outage_shape(head: str) -> bool:
-    low = head.lower()
-    return any(hint in low for hint in _OUTAGE_HINTS) and _OUTAGE.search(low) is not None
-
-
-def _outage(text: Text) -> bool:
-    """Whether an error speaks of the network or of a service; only asked once it is known to be an error."""
-    return _outage_shape(text.head[:HEAD_CHARS])
 
 
 SIGNED_CHARS = 600

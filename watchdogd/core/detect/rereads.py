@@ -48,7 +48,7 @@ class Rereads:
     thresholds: Recall
     name: ClassVar[str] = "re-read"
     channel: ClassVar[Channel] = Channel.RECALL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset({"context_edited"})
 
     def start(self) -> Repetitions:
@@ -85,7 +85,8 @@ class Rereads:
         return state.risk
 
     def _seen(self, state: Repetitions, one: Again, call: Call) -> tuple[Finding, ...]:
-        limits, count = self.thresholds, len(one.numbers)
+        limits, first = self.thresholds, _since(one)
+        count = len(one.numbers) - first
         if call.effect is Effect.WRITE:
             rule, warn, crit, what = REDONE, limits.redone_warn, limits.redone_crit, "done"
         elif call.size >= limits.reread_least_chars:
@@ -94,13 +95,15 @@ class Rereads:
             return NONE
         state.risk = min(0.5, graded(count - 1, warn, crit))
         severity = level(count, warn, crit)
-        if severity is Severity.OK or count <= one.turns[-1] - one.turns[0]:
+        if severity is Severity.OK:
             return NONE
         key = f"{call.key:016x}"
         state.up[key] = call.number
-        text = f"{call.tool}: the same thing {what} {count} times within {one.numbers[-1] - one.numbers[0] + 1} calls"
+        text = (
+            f"{call.tool}: the same thing {what} {count} times within {one.numbers[-1] - one.numbers[first] + 1} calls"
+        )
         return state.levels.raised(
-            rule, Channel.RECALL, severity, graded(count, warn, crit), text, tuple(one.seqs), key
+            rule, Channel.RECALL, severity, graded(count, warn, crit), text, tuple(one.seqs[first:]), key
         )
 
     def _faded(self, state: Repetitions, event: Event, call: Call) -> tuple[Finding, ...]:
@@ -111,3 +114,9 @@ class Rereads:
                 for rule in (REREAD, REDONE):
                     found += state.levels.over(rule, Channel.RECALL, key, seq=event.seq)
         return found
+
+
+def _since(one: Again) -> int:
+    """The repetition from which on there are more of them than people spoke."""
+    last = len(one.turns)
+    return next((at for at in range(last) if last - at > one.turns[-1] - one.turns[at]), last)

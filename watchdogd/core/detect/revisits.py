@@ -92,6 +92,8 @@ class Revisits:
         if not call.stale or again:
             return found
         same = [one for one in window if one.symbol == call.symbol]
+        while len(same) > 1 and len(same) < 2 * (same[-1].turn - same[0].turn) + 2:
+            del same[0]  # people kept asking
         if len(same) < 2:
             return found
         between = window[window.index(same[0]) :]
@@ -103,8 +105,6 @@ class Revisits:
             severity = Severity.WARN
         if severity is Severity.OK:
             return found
-        if len(same) < 2 * (same[-1].turn - same[0].turn) + 2:
-            return found  # people keep asking
         state.up = call.symbol
         text = f"{call.tool}: same call {len(same)} times in {len(between)} calls, same answer"
         risk = graded(len(same), limits.interleaved_warn, limits.interleaved_crit)

@@ -32,11 +32,13 @@ COMPARED_CHARS = 1_200
 
 _NOTHING = re.compile(
     r"\A\W{0,4}(?:no|none|null|nil|not|nothing|empty|0|zero|without|n/a|undefined|\[\s*\]|\{\s*\})?\W{0,4}\Z"
-    r"|\b(?:no|not|none|nothing|without|0|zero|empty|null)\b|\[\s*\]|\{\s*\}",
+    r"|\b(?:no|not|none|nothing|without|0|zero|empty|null|kein\w{0,2}|nicht\w?|aucune?|rien|nada|ning[uú]n\w?|nenhum\w?"
+    r"|nessun\w?|niente|geen|niets|нет|ничего|не)\b|没|无|無|ない|なし|없|\[\s*\]|\{\s*\}",
     re.IGNORECASE,
 )
 _NOTHING_AT_ALL = re.compile(
-    r"\A\W{0,4}(?:there (?:is|are|was|were) )?(?:no|none|nothing|0|null|nil)\b|\A\s*(?:\[\s*\]|\{\s*\})\s*\Z",
+    r"\A\W{0,4}(?:\w{2,15}, |there (?:is|are|was|were) )?(?:no|none|nothing|0|null|nil)\b"
+    r"|\A\s*(?:\[\s*\]|\{\s*\})\s*\Z",
     re.IGNORECASE,
 )
 _LISTED = re.compile(r"[/\\]|\w\.\w{1,5}\b|\w[_-]\d|#\d|\b[\w.-]+@[\w.-]+|\A(?:[^\W\d]\S*\d|\d+[^\W\d]|\d{3})\S*\Z")
@@ -77,7 +79,7 @@ class Stagnation:
     thresholds: Progress
     name: ClassVar[str] = "stagnation"
     channel: ClassVar[Channel] = Channel.PROGRESS
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset()
 
     def start(self) -> Standstills:
