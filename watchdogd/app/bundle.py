@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from watchdogd.adapters.broker_connection import Connection
-from watchdogd.core.budget import cost_usd
+from watchdogd.core.budget import affordable_tokens, cost_usd
 from watchdogd.core.events import Usage
 from watchdogd.settings import model as conf
 from watchdogd.settings.pricing import price_table
@@ -55,3 +56,8 @@ def price_of(settings: conf.Settings) -> Callable[[str, Usage], float | None]:
     """What a call costs (USD); None = unknown."""
     prices = price_table(settings)
     return lambda model, usage: cost_usd(prices, model, usage)
+
+
+def affords_of(settings: conf.Settings) -> Callable[..., int]:
+    """The longest reply whose worst price fits into what is left."""
+    return partial(affordable_tokens, price_table(settings))

@@ -14,7 +14,7 @@ from watchdogd.adapters.redaction import SecretRedactor
 from watchdogd.adapters.schedule import ApSchedule
 from watchdogd.adapters.sqlite import SqliteRecord
 from watchdogd.adapters.toolboxes import Toolboxes
-from watchdogd.app.bundle import Bundle, price_of
+from watchdogd.app.bundle import Bundle, affords_of, price_of
 from watchdogd.app.life import live
 from watchdogd.core.ids import Role
 from watchdogd.settings import model as conf
@@ -27,6 +27,7 @@ from watchdogd.worker.missions import Missions, Trigger
 from watchdogd.worker.orders import OrderBook
 from watchdogd.worker.run import Mind, Runner
 from watchdogd.worker.service import Worker
+from watchdogd.worker.spending import vetoed
 
 GRACE_S = 15.0
 """A tool call that runs when the worker is told to end gets this long (seconds); the supervisor waits longer."""
@@ -62,7 +63,13 @@ async def worker_main(bundle: Bundle) -> int:
     )
     prompts = Prompts().load()
     price = price_of(settings)
-    model = Claude(clock=clock, api_key=bundle.api_key or "scripted", base_url=bundle.base_url)
+    affords = affords_of(settings)
+    model = Claude(
+        clock=clock,
+        api_key=bundle.api_key or "scripted",
+        base_url=bundle.base_url,
+        before_attempt=lambda request: vetoed(request, runner.run_now, affords),
+    )
     runner = Runner(
         mind=Mind(
             model=model,
@@ -72,6 +79,7 @@ async def worker_main(bundle: Bundle) -> int:
             deadline_s=settings.worker.deadline_s,
             effort=settings.worker.effort,
             price=price,
+            affords=affords,
         ),
         gate=gate,
         journal=journal,

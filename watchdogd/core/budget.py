@@ -12,6 +12,8 @@ from watchdogd.core.events import Usage
 PER = 1_000_000
 """Prices are per so many tokens."""
 
+BYTES_PER_TOKEN = 3
+
 DAY_S = 86_400.0
 """A day's budget runs from midnight to midnight UTC (seconds)."""
 
@@ -127,13 +129,40 @@ def cost_usd(prices: Prices, model: str, usage: Usage) -> float | None:
     ) / PER
 
 
-def at_most_usd(prices: Prices, model: str, *, input_tokens: int, max_tokens: int) -> float | None:
-    """The most a call can cost (USD): all input written to the cache for an hour, all output used."""
+def tokens_at_most(size_bytes: int) -> int:
+    """About the most tokens that ``size_bytes`` of UTF-8 count as.
+
+    The provider names 3.5 characters of English a token; code and other scripts have fewer. Three bytes leave room.
+    """
+    return -(-size_bytes // BYTES_PER_TOKEN)
+
+
+def _dearest(price: Price, *, hour_cache: bool) -> float:
+    return max(price.input, price.cache_write_5m, price.cache_write_1h if hour_cache else 0.0)
+
+
+def at_most_usd(
+    prices: Prices, model: str, *, input_tokens: int, max_tokens: int, hour_cache: bool = True
+) -> float | None:
+    """The most a call can cost (USD): all input written to the cache (for an hour, if it may be), all output used."""
     price = prices.of(model)
     if price is None:
         return None
-    dearest = max(price.input, price.cache_write_5m, price.cache_write_1h)
-    return (input_tokens * dearest + max_tokens * price.output) / PER
+    return (input_tokens * _dearest(price, hour_cache=hour_cache) + max_tokens * price.output) / PER
+
+
+def affordable_tokens(prices: Prices, model: str, *, input_tokens: int, max_tokens: int, left_usd: float) -> int:
+    """The longest reply (tokens, ``max_tokens`` at most) whose worst price fits into ``left_usd``.
+
+    0 when not even the input fits, or when the price is unknown. Our own requests ask for five minutes of cache.
+    """
+    price = prices.of(model)
+    if price is None:
+        return 0
+    rest = left_usd * PER - input_tokens * _dearest(price, hour_cache=False)
+    if rest < 0:
+        return 0
+    return max_tokens if price.output == 0 else min(max_tokens, int(rest / price.output))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

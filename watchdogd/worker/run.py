@@ -37,6 +37,7 @@ from watchdogd.ports import Clock, Model, ModelReply, ModelRequest, Record
 from watchdogd.worker.control import Controller
 from watchdogd.worker.gate import LARGEST_ARGS_BYTES, Gate, Passed, Refused, Replied
 from watchdogd.worker.journal import Journal
+from watchdogd.worker.spending import Affords, affordable
 from watchdogd.worker.tools.call import Outcome
 from watchdogd.worker.tools.toolbox import Toolbox
 
@@ -70,6 +71,7 @@ class Mind:
     deadline_s: float
     effort: str | None
     price: Callable[[str, Usage], float | None]
+    affords: Affords
 
 
 class Runner:
@@ -154,8 +156,7 @@ class Runner:
         self._take_in_what_was_said()
         if self._conversation[-1].role == "assistant":
             return await self._claimed()
-        await self._think()
-        return None
+        return await self._think()
 
     def _refresh(self) -> None:
         """Takes over what orders wrote into the run."""
@@ -188,7 +189,7 @@ class Runner:
 
     # --- the model ---
 
-    async def _think(self) -> None:
+    async def _think(self) -> RunFinished | None:
         run = replace(self._run, step=self._run.step + 1)
         self.run_now = run
         self._journal.step = run.step
@@ -202,11 +203,18 @@ class Runner:
             deadline_s=self._mind.deadline_s,
             effort=self._mind.effort,
         )
+        within = affordable(request, run, self._mind.affords)
+        if isinstance(within, str):
+            return self._over("budget", within)
         prompt = conversation_digest(system, self._conversation)
         call = f"m{self._journal.head + 1}"
-        reply = await self._ask(request, prompt, call)
+        try:
+            reply = await self._ask(within, prompt, call)
+        except ModelError as why:  # only the veto comes through: nothing was sent
+            return self._over("budget", str(why))
         if reply is not None:
             self._keep(reply, prompt, call)
+        return None
 
     async def _ask(self, request: ModelRequest, prompt: str, call: str) -> ModelReply | None:
         attempt, hopeless = 0, 0
@@ -218,6 +226,8 @@ class Runner:
             try:
                 return await self._mind.model.ask(request)
             except ModelError as why:
+                if why.kind == "budget":  # asking again would not be cheaper
+                    raise
                 hopeless = hopeless + 1 if why.kind == "request" else 0
                 pause = self._pause(attempt, why)
                 over = hopeless >= HOPELESS_AFTER
