@@ -122,7 +122,7 @@ def test_without_cgroup_kill_each_is_killed(tree, start, tmp_path, monkeypatch):
 
 
 def test_a_fork_bomb_is_frozen_and_killed(tree, start):
-    start(FORK_BOMB)
+    start(FORK_BOMB, 60, "leaves")
     eventually(lambda: len(tree.look().pids) > 20, "bomb grows")
     proof = tree.freeze()
     assert proof.state is TreeState.FROZEN

@@ -52,6 +52,8 @@ class Keeper:
         self.pausing = False
         """It died and waits for its next start."""
         self._wake = asyncio.Event()
+        self.on_proven: Callable[[Proof], None] = lambda _: None
+        """Called when what could not be proven gone at first was seen to be gone."""
 
     def poke(self) -> None:
         """Whether it may start has changed."""
@@ -89,6 +91,8 @@ class Keeper:
             while proof.state is not TreeState.EXITED and not self._stopping:
                 await self._clock.sleep(UNPROVEN_RETRY_S)
                 proof = await asyncio.to_thread(child.tree.kill)
+                if proof.state is TreeState.EXITED:
+                    self.on_proven(proof)
             if not self._stopping:
                 await self._pause(then.pause_s)
 
@@ -113,13 +117,18 @@ class Keeper:
         finally:
             self.pausing = False
 
-    async def stop(self, grace_s: float) -> Proof | None:
-        """Ends the child in order, then for certain; the proof, None when there was none."""
+    async def stop(self, grace_s: float, *, at_once: bool = False) -> Proof | None:
+        """Ends the child in order, then for certain; the proof, None when there was none.
+
+        ``at_once`` is for one that stands still because it must not act: to end in order it would have to.
+        """
         self._stopping = True
         self._wake.set()
         child = self.child
         if child is None:
             return None
+        if at_once:
+            return await asyncio.to_thread(child.tree.kill)
         await asyncio.to_thread(child.tree.thaw)
         child.terminate()
         try:

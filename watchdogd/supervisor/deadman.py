@@ -10,10 +10,12 @@ from watchdogd.core.errors import RecordError
 from watchdogd.core.lease import supervisor as lease
 from watchdogd.core.lease.messages import Timing
 from watchdogd.core.lease.supervisor import Act, Decided, Standing, SupervisorState
-from watchdogd.core.proof import Proof
+from watchdogd.core.proof import Proof, TreeState
 from watchdogd.ports import Clock, Record, WorkerTree
 
 CELL = "decided"
+LOOK_S = 5.0
+"""Between two looks at a tree that is to stand still or to be gone (seconds)."""
 
 
 class DeadMan:
@@ -39,6 +41,7 @@ class DeadMan:
         )
         self._tree: WorkerTree | None = None
         self._acting = asyncio.Lock()
+        self._acted_at = 0.0
         self.proof: Proof | None = None
         """What the newest act showed."""
 
@@ -114,6 +117,36 @@ class DeadMan:
         await self._act(acts)
         return True
 
+    @property
+    def must_not_act(self) -> bool:
+        """Whether the tree is held: frozen, or thawed on probation without its tools."""
+        return self.state.standing is not Standing.RUNNING
+
+    async def look(self) -> None:
+        """Sees that what is to stand still, or to be gone, is so now; if not, it is frozen or killed once more.
+
+        A process that was stuck in the disk stands still only later, and a signal that stopped one can be undone.
+        """
+        if self._held() is None or self._clock.boot() < self._acted_at + LOOK_S:
+            return
+        async with self._acting:
+            tree, before = self._held(), self.proof
+            if tree is None:
+                return
+            killing = self.state.decided is not None and self.state.decided.kind == "kill"
+            found = await asyncio.to_thread(tree.look)
+            if found.state is not TreeState.EXITED and (killing or found.state is not TreeState.FROZEN):
+                found = await asyncio.to_thread(tree.kill if killing else tree.freeze)
+            self._acted_at = self._clock.boot()
+            if tree is self._tree:
+                self.proof = found
+        if before is None or (found.state, found.pids) != (before.state, before.pids):
+            self._on_change(found)
+
+    def _held(self) -> WorkerTree | None:
+        """The tree, when it is to stand still or to be gone."""
+        return self._tree if self.state.standing is Standing.FROZEN else None
+
     def _note(self, kind: str, by: str, why: str) -> None:
         try:
             with self._record.transaction() as changing:
@@ -136,4 +169,5 @@ class DeadMan:
                         self.proof = await asyncio.to_thread(tree.thaw_worker)
                     case Act.THAW_TOOLS:
                         self.proof = await asyncio.to_thread(tree.thaw)
+                self._acted_at = self._clock.boot()
             self._on_change(self.proof)

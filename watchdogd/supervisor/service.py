@@ -13,7 +13,7 @@ from watchdogd.core.health import Channel, ChannelHealth, Severity
 from watchdogd.core.ids import Role
 from watchdogd.core.lease.supervisor import Decided, Standing
 from watchdogd.core.policy import Policy
-from watchdogd.core.proof import TreeState
+from watchdogd.core.proof import Proof, TreeState
 from watchdogd.ports import Bus, Child, Clock, Link, Notifier
 from watchdogd.ports import Channel as OverseerChannel
 from watchdogd.supervisor.children import Ended, Keeper
@@ -61,6 +61,7 @@ class Supervisor:
         self._deadman, self._bus, self._clock, self._notifier = deadman, bus, clock, notifier
         self._info, self._boot, self._say, self._alarm = info, boot, say, alarm
         self._worker = worker(lambda: deadman.may_spawn, self._worker_started, self._ended)
+        self._worker.on_proven = self._proven_gone
         self._overseer = overseer(lambda: True, self._overseer_started, self._ended)
         self._channel: OverseerChannel | None = None
         self._channel_due = asyncio.Event()
@@ -86,6 +87,7 @@ class Supervisor:
                 tasks.create_task(self._overseer.run(), name="overseer"),
                 tasks.create_task(self._worker.run(), name="worker"),
                 tasks.create_task(self._timers(), name="timers"),
+                tasks.create_task(self._looking(), name="looking"),
                 tasks.create_task(self._hearing(), name="channel"),
                 tasks.create_task(self._publishing(), name="publishing"),
             ]
@@ -101,7 +103,7 @@ class Supervisor:
 
     async def _end(self) -> None:
         self._reason = "stopping"
-        proof = await self._worker.stop(grace_s=20)
+        proof = await self._worker.stop(grace_s=20, at_once=self._deadman.must_not_act)
         if proof is not None and proof.state is not TreeState.EXITED:
             self._say(f"the worker's processes are not proven gone: {proof.headline}")
         if proof is not None:
@@ -134,6 +136,10 @@ class Supervisor:
             self._deadman.gone(ended.proof)
         else:
             self._overseer_up = False
+        self._dirty.set()
+
+    def _proven_gone(self, proof: Proof) -> None:
+        self._deadman.gone(proof)
         self._dirty.set()
 
     # --- the channel ---
@@ -280,6 +286,11 @@ class Supervisor:
                 self._heard_at = self._clock.boot()
                 await asyncio.to_thread(child.tree.kill)
             self._tell_systemd()
+
+    async def _looking(self) -> None:
+        while True:
+            await self._clock.sleep(TIMER_S)
+            await self._deadman.look()
 
     def _tell_systemd(self) -> None:
         """Ready once; pings only while each role is as it should be."""
