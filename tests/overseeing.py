@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tests.protocol.inmemory import Clock, Untouched
 from watchdogd.core.access import Operator
+from watchdogd.core.checkpoint import Retention
 from watchdogd.core.detect.bank import bank
 from watchdogd.core.events import Body, Event, RunFinished, RunStarted
 from watchdogd.core.ids import digest
@@ -18,6 +19,7 @@ from watchdogd.overseer.book import Book, load
 from watchdogd.overseer.deadlines import Deadlines
 from watchdogd.overseer.desk import Desk
 from watchdogd.overseer.enforce import Enforcer, Outgoing
+from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.watch import Watch, whole_text
 from watchdogd.ports import Received
 from watchdogd.sim.record import MemoryDisk, MemoryRecord, MemoryTransaction
@@ -58,7 +60,8 @@ class Room:
             supervisor_open=True,
         )
         enforcer = Enforcer(book, clock, "b2", lambda rule, headline: f"{rule}: {headline}")
-        desk = Desk(book, enforcer, record, clock, lambda: MISSIONS)
+        returns = Returns(book, enforcer, record, clock, Retention())
+        desk = Desk(book, enforcer, record, clock, lambda: MISSIONS, returns)
         return Room(disk, clock, record, book, enforcer, desk, Deadlines(book, enforcer, clock), Watch(book, whole))
 
     def transaction(self) -> AbstractContextManager[MemoryTransaction]:

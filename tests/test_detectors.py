@@ -21,8 +21,10 @@ from watchdogd.ports import Schedule
 from watchdogd.settings.bounds import job
 from watchdogd.settings.load import load
 from watchdogd.sim.record import MemoryDisk
+from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.journal import Journal
 from watchdogd.worker.missions import Missions
+from watchdogd.worker.preview import Rehearsals
 from watchdogd.worker.run import Runner
 
 TOKEN = "xoxb-" + "-".join(("123456789012", "123456789012", "abcdEFGHijklMNOPqrstUVWX"))
@@ -52,6 +54,18 @@ class Idle:
         return RunFinished(outcome="done")
 
 
+class Untaken:
+    """No checkpoints, and no rollback."""
+
+    due = False
+
+    async def ready(self) -> None:
+        """Nothing was interrupted."""
+
+    async def discard(self) -> None:
+        """No copy either."""
+
+
 async def started(config: Path) -> RunStarted:
     """What the worker records when it begins the configured mission."""
     settings = load(config, env={}).settings
@@ -66,6 +80,8 @@ async def started(config: Path) -> RunStarted:
         journal=journal,
         schedule=cast("Schedule", None),
         clock=clock,
+        checkpoints=cast("Checkpoints", Untaken()),
+        rehearsals=cast("Rehearsals", Untaken()),
         workspace="/w",
         daemon_boot="d1",
     )

@@ -37,6 +37,7 @@ def worker(running: Running) -> Worker:
         gate=anything,
         runner=cast("Any", running),
         missions=cast("Any", running),
+        checkpoints=anything,
         journal=anything,
         gauge=anything,
         clock=Clock(),

@@ -12,9 +12,8 @@ import pytest
 
 from tests.workspaces import Gardener, StillClock, captured, picture, surroundings
 from watchdogd.adapters.snapshots.journal import Phase
-from watchdogd.adapters.snapshots.restore import RestoreUnfinished
 from watchdogd.adapters.snapshots.store import SnapshotStore
-from watchdogd.core.errors import SnapshotError
+from watchdogd.core.errors import RestoreUnfinished, SnapshotError
 
 KILLS = int(os.environ.get("WATCHDOGD_RESTORE_KILLS", "5"))
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from watchdogd.core.chain import Row
+from watchdogd.core.changes import Changes
+from watchdogd.core.checkpoint import Manifest
 from watchdogd.core.conversation import Block, Conversation, ToolUse
 from watchdogd.core.errors import WireError
 from watchdogd.core.events import Resources, Usage
 from watchdogd.core.proof import Proof
+from watchdogd.core.rollback import Restored
 from watchdogd.wire.channel import Line
 from watchdogd.wire.messages import Message
 
@@ -111,6 +114,8 @@ class SandboxProfile:
 
     workspace: str
     """Absolute path; the only path that can be writable."""
+    shown_as: str = ""
+    """For a copy: the workspace in whose place the command sees it (absolute path). Such a command has no network."""
     writable: bool = True
     network: bool = False
     protected: tuple[str, ...] = ()
@@ -121,6 +126,11 @@ class SandboxProfile:
     memory_bytes: int = 2 * 1024**3
     file_bytes: int = 1024**3
     env: Mapping[str, str] | None = None
+
+    @property
+    def seen_at(self) -> str:
+        """Where the command sees its workspace."""
+        return self.shown_as or self.workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +190,44 @@ class Files(Protocol):
         ...
 
 
+class WorkspaceCopy(Protocol):
+    """A throw-away copy of the workspace."""
+
+    @property
+    def path(self) -> str:
+        """Where it lies (absolute)."""
+        ...
+
+    @property
+    def missing(self) -> Sequence[tuple[str, str]]:
+        """Paths that the copy does not have, and why."""
+        ...
+
+    async def compared(self, *, lines: int) -> tuple[Changes, Sequence[str]]:
+        """What is different by now from the workspace as it was copied; the same readable, so many lines at most.
+
+        Raises:
+            SnapshotError: it cannot be read.
+        """
+        ...
+
+    async def discard(self) -> None:
+        """Removes it; what cannot be removed now goes with the next start."""
+        ...
+
+
+class Previews(Protocol):
+    """Throw-away copies of the one workspace; what a worker that died left of them is gone."""
+
+    async def make(self, name: str) -> WorkspaceCopy:
+        """A copy called ``name`` ([A-Za-z0-9_-]); cancelled, it leaves none.
+
+        Raises:
+            SnapshotError: there can be none (too large, unreadable, changing, full disk); in one sentence.
+        """
+        ...
+
+
 # --- objects ----------------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +240,58 @@ class Objects(Protocol):
 
     def get(self, digest: str) -> str | None:
         """The text, or None when it is missing or does not match its digest."""
+        ...
+
+
+class Snapshots(Protocol):
+    """Checkpoints of one workspace (DESIGN 8). The work is done beside the caller's loop, one piece at a time."""
+
+    async def open(self) -> Restored | None:
+        """Makes the store ready, and finishes a restore that a crash interrupted; that one, or None.
+
+        Raises:
+            RestoreUnfinished: it could not end this time either.
+            SnapshotError: the store cannot be used.
+        """
+        ...
+
+    async def take(self, id: str, *, reason: str, at_seq: int, extra: Mapping[str, bytes]) -> Manifest:
+        """Saves the workspace and ``extra`` under ``id``, synced; late or disturbed it is incomplete.
+
+        Raises:
+            SnapshotError: the root is refused, the id is taken, the quota or the disk is full; nothing was changed.
+        """
+        ...
+
+    async def restore(self, id: str, *, quarantine: str) -> Restored:
+        """Brings the workspace to checkpoint ``id``; what it does not have goes to ``quarantine``.
+
+        A restore that had ended under the same quarantine is not done again.
+
+        Raises:
+            SnapshotError: it cannot be done; nothing was changed.
+            RestoreUnfinished: it had begun and could not end; ``open`` goes on.
+        """
+        ...
+
+    async def compare(self, id: str) -> Changes:
+        """What is different in the workspace since checkpoint ``id``. Raises: SnapshotError."""
+        ...
+
+    async def manifest(self, id: str) -> Manifest:
+        """What checkpoint ``id`` holds. Raises: SnapshotError."""
+        ...
+
+    async def blob(self, id: str, name: str) -> bytes:
+        """What was given to ``take`` as ``extra[name]``. Raises: SnapshotError."""
+        ...
+
+    async def ids(self) -> frozenset[str]:
+        """All checkpoints, incomplete ones too."""
+        ...
+
+    async def keep(self, ids: frozenset[str]) -> None:
+        """Removes all others and what only they hold. Raises: SnapshotError; nothing that is kept was lost."""
         ...
 
 

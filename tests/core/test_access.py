@@ -18,6 +18,7 @@ from watchdogd.core.access import (
     Denial,
     Deny,
     Operator,
+    Preview,
     Right,
     Ruling,
     Scope,
@@ -32,8 +33,16 @@ WRITE = Act(tool="create", impact=Impact.WRITE, action_digest="d1", text="rm -rf
 YES = Approval(question="q1", action_digest="d1", by="ada", valid_until=NOW + 900)
 
 
-def ruled(act: Act = WRITE, *, level=Level.SUGGEST, bounds=Bounds(), approvals=(), budget=Budget()) -> Ruling:  # noqa: B008
-    return rule(act, level=level, bounds=bounds, approvals=approvals, budget=budget, now=NOW)
+def ruled(
+    act: Act = WRITE,
+    *,
+    level=Level.SUGGEST,
+    bounds=Bounds(),  # noqa: B008
+    approvals=(),
+    budget=Budget(),  # noqa: B008
+    **run: bool,
+) -> Ruling:
+    return rule(act, level=level, bounds=bounds, approvals=approvals, budget=budget, now=NOW, **run)
 
 
 @pytest.mark.parametrize("level", list(Level))
@@ -45,7 +54,9 @@ def test_each_level_says_what_the_table_says(level: Level, impact: Impact) -> No
             assert isinstance(said, Allow)
         case Right.ASK | Right.ASK_UNLESS_LISTED:
             assert isinstance(said, Ask)
-        case Right.PREVIEW | Right.DENY:
+        case Right.PREVIEW:
+            assert isinstance(said, Preview)
+        case Right.DENY:
             assert isinstance(said, Deny)
 
 
@@ -90,9 +101,34 @@ def test_an_approval_that_does_not_fit_is_none(approval: Approval) -> None:
     assert isinstance(ruled(approvals=(approval,)), Ask)
 
 
+@pytest.mark.parametrize("level", list(Level))
+@pytest.mark.parametrize("impact", list(Impact))
+@pytest.mark.parametrize("by_mission", [False, True])
+def test_no_level_and_no_approval_lets_a_dry_run_out_of_its_copy(level: Level, impact: Impact, by_mission) -> None:
+    act = Act(tool="t", impact=impact, action_digest="d1", hosts=("listed",))
+    limits = Bounds(listed_hosts=("*",), listed_actions=("*",))
+    said = ruled(act, level=level, bounds=limits, approvals=(YES,), dry_run=True, by_mission=by_mission)
+    match impact:
+        case Impact.READ:
+            assert isinstance(said, Allow)
+        case Impact.WRITE | Impact.EXECUTE | Impact.DESTRUCTIVE:
+            assert isinstance(said, Preview)
+        case Impact.NETWORK | Impact.EXTERNAL:
+            assert isinstance(said, Deny)
+            assert said.by == "dry-run"
+
+
+@pytest.mark.parametrize("impact", [Impact.WRITE, Impact.EXECUTE, Impact.DESTRUCTIVE])
+def test_the_missions_own_command_changes_nothing_where_the_worker_may_not(impact: Impact) -> None:
+    check = Act(tool="shell", impact=impact, action_digest="d")
+    assert isinstance(ruled(check, level=Level.OBSERVE, by_mission=True), Preview)
+    assert isinstance(ruled(check, level=Level.SUGGEST, by_mission=True), Allow)
+
+
 @pytest.mark.parametrize("budget", [Budget(left_usd=0.0), Budget(left_tokens=0), Budget(left_usd=-1.0)])
-def test_a_spent_budget_stops_what_everything_else_allows(budget: Budget) -> None:
-    said = ruled(level=Level.AUTONOMOUS, budget=budget)
+@pytest.mark.parametrize("level", [Level.AUTONOMOUS, Level.OBSERVE])
+def test_a_spent_budget_stops_what_everything_else_allows(level: Level, budget: Budget) -> None:
+    said = ruled(level=level, budget=budget)
     assert isinstance(said, Deny)
     assert said.by == "budget"
 

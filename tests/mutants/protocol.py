@@ -146,7 +146,7 @@ PROTOCOL: tuple[Mutant, ...] = (
                 "            self._write(self._given, (self.orders[0],), "
                 '"order", self.state.last_n + 1, self.orders[0])\n',
                 "            name = self.orders[0]\n"
-                "            body = MarkOrder(checkpoint=name, passed=True)\n"
+                "            body = ForgetOrder(checkpoints=(name,))\n"
                 "            self.state, order = core.ordered(self.state, self.world.boot, name, body)\n"
                 '            self._write(self._given, (name,), "order", order.n, name)\n'
                 '            self._publish("order", order, 1)\n',
@@ -154,7 +154,7 @@ PROTOCOL: tuple[Mutant, ...] = (
             Edit(
                 OVERSEER_SHELL,
                 "        self.state, order = core.ordered(self.state, self.world.boot, name, "
-                "MarkOrder(checkpoint=name, passed=True))\n"
+                "ForgetOrder(checkpoints=(name,)))\n"
                 "        self.truth.promised.append((order.n, order.run))\n"
                 '        self._publish("order", order, 1)\n',
                 "        self.truth.promised.append((self.state.last_n, name))\n",

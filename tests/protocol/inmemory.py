@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -13,10 +13,12 @@ from typing_extensions import override
 from watchdogd.adapters.clock import SystemClock
 from watchdogd.core.access import Bounds
 from watchdogd.core.conversation import ToolUse
+from watchdogd.core.errors import SnapshotError
 from watchdogd.core.events import Impact
 from watchdogd.core.ids import AgentRef, Role
 from watchdogd.core.lease.messages import Mode, Timing
 from watchdogd.core.lifecycle import Mission, Run
+from watchdogd.ports import SandboxProfile
 from watchdogd.sim.broker import MemoryBroker
 from watchdogd.sim.bus import MemoryBus
 from watchdogd.sim.record import MemoryDisk, MemoryRecord, MemoryTransaction
@@ -26,6 +28,7 @@ from watchdogd.worker.control import Controller
 from watchdogd.worker.gate import Gate
 from watchdogd.worker.journal import Journal
 from watchdogd.worker.orders import OrderBook
+from watchdogd.worker.preview import Stage
 from watchdogd.worker.tools.call import Call
 from watchdogd.worker.tools.toolbox import Toolbox
 
@@ -94,12 +97,18 @@ class OneTool:
             dangers=(),
             action_digest=f"digest of {use.name}",
             shown="does it",
+            profile=SandboxProfile(workspace="/workspace"),
         )
 
 
 def broker_on(clock: Clock) -> MemoryBroker:
     """A broker for one agent."""
     return MemoryBroker(Topics(ref=AgentRef(site="lab", agent="a1")), clock=clock)
+
+
+async def no_copy(run: Run, call: Call) -> Stage:
+    """A machine on which nothing can be copied."""
+    raise SnapshotError(f"no preview for {call.use.name} of {run.id}: the disk is full")
 
 
 @dataclass
@@ -112,6 +121,8 @@ class Parts:
     control: Controller
     orders: OrderBook
     bounds: Bounds = field(default_factory=Bounds)
+    stage: Callable[[Run, Call], Awaitable[Stage]] = field(default=no_copy)
+    """Makes the copy that a call is previewed in."""
 
     @staticmethod
     def on(broker: MemoryBroker, clock: Clock, disk: MemoryDisk) -> Parts:
@@ -140,4 +151,5 @@ class Parts:
             toolbox=lambda _: cast("Toolbox", OneTool(impact)),
             bounds=lambda _: self.bounds,
             clock=self.clock,
+            stage=self.stage,
         )

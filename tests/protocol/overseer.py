@@ -13,7 +13,7 @@ from tests.protocol.broker import Broker, Connection, Peer
 from tests.protocol.truth import Truth
 from tests.protocol.world import Call, Record, Speed, World
 from watchdogd.core.lease import overseer as core
-from watchdogd.core.lease.messages import Ack, Answer, Beat, Latch, Level, MarkOrder, Order, Timing
+from watchdogd.core.lease.messages import Ack, Answer, Beat, ForgetOrder, Latch, Level, Order, Timing
 
 BATCH = 50
 """Events folded before a commit is due at the latest."""
@@ -114,7 +114,7 @@ class Overseer(Peer):
         self._tick()
 
     def _order(self, n: int, name: str) -> Order:
-        return Order(epoch=self.record.epoch, n=n, run=name, body=MarkOrder(checkpoint=name, passed=True))
+        return Order(epoch=self.record.epoch, n=n, run=name, body=ForgetOrder(checkpoints=(name,)))
 
     def _fenced(self) -> bool:
         """O1: whether another overseer has taken over; then this one is over for good."""
@@ -339,7 +339,7 @@ class Overseer(Peer):
     def _given(self, name: str) -> None:
         if self._fenced():
             return
-        self.state, order = core.ordered(self.state, self.world.boot, name, MarkOrder(checkpoint=name, passed=True))
+        self.state, order = core.ordered(self.state, self.world.boot, name, ForgetOrder(checkpoints=(name,)))
         self.truth.promised.append((order.n, order.run))
         self._publish("order", order, 1)
         self.orders.popleft()

@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import pytest
 
 from tests.protocol.inmemory import PATIENCE_S, RUN, Clock, Diary, Parts, broker_on
 from watchdogd.core.access import Approval, Bounds, Denial
+from watchdogd.core.changes import Changes
 from watchdogd.core.conversation import ToolUse
 from watchdogd.core.errors import RecordError
 from watchdogd.core.events import Gated, Impact, ToolFinished, ToolIntended, ToolStarted
 from watchdogd.core.ids import Role
 from watchdogd.core.lease.messages import Ack, Answer, Beat, Latch, Level, Mode, NudgeOrder, Order, OrderAck
-from watchdogd.core.lifecycle import Started
+from watchdogd.core.lifecycle import Run, Started
 from watchdogd.sim.bus import MemoryBus
 from watchdogd.sim.record import MemoryDisk, MemoryRecord
 from watchdogd.wire.envelope import recorded_event
 from watchdogd.wire.messages import Message
 from watchdogd.worker.control import Controller
 from watchdogd.worker.gate import Passed, Refused, Verdict
+from watchdogd.worker.preview import Stage
+from watchdogd.worker.tools.call import Call
+from watchdogd.worker.tools.toolbox import Toolbox
 
 MUCH = 10**9
 PAUSE = Latch(name="operator/ada", by="ada", reason="lunch")
@@ -36,6 +41,7 @@ class Saying:
     grant: bool = True
     lrev: int = 1
     level: Level = Level.AUTONOMOUS
+    mode: Mode = Mode.ENFORCE
     latches: tuple[Latch, ...] = ()
     order: Order | None = None
     beats: list[Beat] = field(default_factory=list)
@@ -52,7 +58,7 @@ class Saying:
             reason="" if self.grant else "not yet",
             stored_seq=min(self.stored, beat.head_seq),
             policy="p",
-            mode=Mode.ENFORCE,
+            mode=self.mode,
             level=self.level,
             latches=self.latches,
             ttl_s=20.0,
@@ -78,9 +84,12 @@ class Worker:
     def control(self) -> Controller:
         return self.parts.control
 
-    async def admitted(self, impact: Impact, name: str = "shell") -> Verdict:
+    async def admitted(
+        self, impact: Impact, name: str = "shell", *, run: Run = RUN, by_mission: bool = False
+    ) -> Verdict:
+        use = ToolUse(id="c1", name=name, args={"command": "true"})
         async with asyncio.timeout(PATIENCE_S):
-            return await self.parts.gate(impact).admit(RUN, ToolUse(id="c1", name=name, args={"command": "true"}))
+            return await self.parts.gate(impact).admit(run, use, by_mission=by_mission)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -279,3 +288,120 @@ async def test_an_order_and_its_number_are_on_disk_in_one_transaction_and_applie
         for disk in worker.record.commits:
             applied = any(key.startswith("say/") for key in disk.cells)
             assert applied == (MemoryRecord(disk).load(int, "last_n") == 1)
+
+
+# --- previews ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Copy:
+    """A copy on paper, that knows whether it was thrown away."""
+
+    discarded: int = 0
+    path: str = "/copy"
+    missing: tuple[tuple[str, str], ...] = ()
+
+    async def compared(self, *, lines: int) -> tuple[Changes, tuple[str, ...]]:
+        return Changes(since="the workspace", items=()), ()
+
+    async def discard(self) -> None:
+        self.discarded += 1
+
+
+def staged(worker: Worker, copy: Copy) -> None:
+    async def stage(run: Run, call: Call) -> Stage:
+        there = replace(call, summary="the same, in the copy")
+        return Stage(copy=copy, toolbox=cast("Toolbox", None), call=there, journal=worker.parts.journal)
+
+    worker.parts.stage = stage
+
+
+async def test_what_a_level_only_previews_runs_in_a_copy_and_says_so() -> None:
+    async with running(level=Level.OBSERVE) as worker:
+        copy = Copy()
+        staged(worker, copy)
+        verdict = await worker.admitted(Impact.WRITE)
+        assert isinstance(verdict, Passed)
+        assert verdict.stage is not None
+        assert verdict.call.summary == "the same, in the copy"
+        assert verdict.started.reading, "whoever dies in it leaves nothing in doubt"
+        assert copy.discarded == 0
+        gated = next(body for body in worker.record.bodies() if isinstance(body, Gated))
+        assert (gated.outcome, gated.by, gated.reason) == ("preview", "level", "level observe only previews write")
+
+
+async def test_without_a_copy_nothing_is_previewed_and_nothing_runs() -> None:
+    async with running(level=Level.OBSERVE) as worker:
+        verdict = await worker.admitted(Impact.EXECUTE)
+        assert isinstance(verdict, Refused)
+        assert verdict.by == "preview"
+        assert "it cannot be previewed: no preview for shell of r1: the disk is full." in verdict.text
+        assert not any(isinstance(body, ToolStarted) for body in worker.record.bodies())
+
+
+async def test_a_copy_is_thrown_away_when_the_disk_refuses_the_start() -> None:
+    async with running(level=Level.OBSERVE) as worker:
+        copy = Copy()
+        staged(worker, copy)
+
+        def full_after_the_ruling() -> None:
+            if isinstance(worker.record.bodies()[-1], Gated):
+                worker.record.disk.full = True
+
+        worker.record.on_commit = full_after_the_ruling
+        with pytest.raises(RecordError):
+            await worker.admitted(Impact.WRITE)
+        assert copy.discarded == 1
+
+
+async def test_a_copy_is_thrown_away_when_the_second_look_says_no() -> None:
+    async with running(level=Level.OBSERVE) as worker:
+        copy = Copy()
+        staged(worker, copy)
+
+        def slow_disk() -> None:
+            if isinstance(worker.record.bodies()[-1], ToolStarted) and not worker.clock.passed_s:
+                worker.clock.passed_s = 30.0
+
+        worker.record.on_commit = slow_disk
+        assert isinstance(await worker.admitted(Impact.WRITE), Passed)
+        assert copy.discarded == 1
+        kinds = [type(body) for body in worker.record.bodies()]
+        assert kinds == [ToolIntended, Gated, ToolStarted, ToolFinished, ToolIntended, Gated, ToolStarted]
+
+
+@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.SHADOW])
+@pytest.mark.parametrize("impact", [Impact.NETWORK, Impact.EXTERNAL])
+async def test_nothing_of_a_dry_run_leaves_the_machine_in_any_mode(mode: Mode, impact: Impact) -> None:
+    async with running(level=Level.AUTONOMOUS, mode=mode) as worker:
+        verdict = await worker.admitted(impact, run=replace(RUN, dry_run=True))
+        assert isinstance(verdict, Refused)
+        assert verdict.by == "dry-run"
+        assert "this is a dry run" in verdict.text
+        assert not any(isinstance(body, ToolStarted) for body in worker.record.bodies())
+
+
+async def test_a_dry_run_asks_nobody_and_has_its_toolbox_instead_of_a_copy_per_call() -> None:
+    async with running(level=Level.SUGGEST) as worker:
+        verdict = await worker.admitted(Impact.DESTRUCTIVE, run=replace(RUN, dry_run=True))
+        assert isinstance(verdict, Passed)
+        assert verdict.stage is None
+        assert verdict.started.reading
+
+
+async def test_in_shadow_mode_a_preview_is_recorded_and_the_call_runs() -> None:
+    async with running(level=Level.OBSERVE, mode=Mode.SHADOW) as worker:
+        verdict = await worker.admitted(Impact.WRITE)
+        assert isinstance(verdict, Passed)
+        assert verdict.stage is None
+        gated = next(body for body in worker.record.bodies() if isinstance(body, Gated))
+        assert (gated.outcome, gated.by) == ("preview", "shadow:level")
+
+
+@pytest.mark.parametrize("level", [Level.OBSERVE, Level.ASSISTED])
+async def test_the_missions_own_command_only_looks_where_the_worker_may_only_look(level: Level) -> None:
+    async with running(level=level) as worker:
+        verdict = await worker.admitted(Impact.NETWORK, by_mission=True)
+        assert isinstance(verdict, Passed)
+        assert verdict.call.profile is not None
+        assert verdict.call.profile.writable == (level is not Level.OBSERVE)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.protocol.inmemory import PATIENCE_S, RUN, Clock, Diary, Parts, Untouched, broker_on
 from watchdogd.core.access import Operator
+from watchdogd.core.checkpoint import Retention
 from watchdogd.core.conversation import ToolUse
 from watchdogd.core.detect.bank import bank
 from watchdogd.core.errors import BusDown, RecordFenced
@@ -23,6 +24,7 @@ from watchdogd.overseer.book import Desired, load
 from watchdogd.overseer.desk import Desk
 from watchdogd.overseer.enforce import Enforcer
 from watchdogd.overseer.inspect import Inspection
+from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.service import Overseer
 from watchdogd.overseer.watch import Watch, whole_text
 from watchdogd.ports import Link, Schedule
@@ -69,6 +71,7 @@ def overseer_on(broker: MemoryBroker, clock: Clock, record: Diary, lines: Lines)
         supervisor_open=True,
     )
     enforcer = Enforcer(book, clock, "b2", lambda rule, headline: f"{rule}: {headline}")
+    returns = Returns(book, enforcer, record, clock, Retention())
     return Overseer(
         book=book,
         record=record,
@@ -77,7 +80,8 @@ def overseer_on(broker: MemoryBroker, clock: Clock, record: Diary, lines: Lines)
         clock=clock,
         watch=Watch(book, whole),
         enforcer=enforcer,
-        desk=Desk(book, enforcer, record, clock, frozenset),
+        desk=Desk(book, enforcer, record, clock, frozenset, returns),
+        returns=returns,
         inspection=lambda start: Inspection(
             book=book,
             enforcer=enforcer,
@@ -87,6 +91,7 @@ def overseer_on(broker: MemoryBroker, clock: Clock, record: Diary, lines: Lines)
             judge=None,
             price=lambda model, usage: None,
             start_look=start,
+            returns=returns,
         ),
         boot="b2",
     )

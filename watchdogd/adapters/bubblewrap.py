@@ -78,23 +78,41 @@ def view(
     Raises:
         SandboxError: the workspace or a protected path cannot be contained.
     """
-    workspace = checked_workspace(profile.workspace, hidden)
-    protected, missing = Protection(workspace, profile.protected).existing()
+    workspace, shown = _places(profile, hidden)
+    # What is protected is named as the command sees it; a copy holds it at the same place below itself.
+    protected, missing = Protection(workspace, Protection(shown, profile.protected).patterns).existing()
     uid, gid = os.getuid() or 1000, os.getgid() or 1000
     args = [*_namespaces(profile, options, uid, gid), *_system(options, profile)]
     if interpreter.prefix:
         args += ["--ro-bind", interpreter.prefix, interpreter.prefix]
-    args += ["--bind" if profile.writable else "--ro-bind", workspace, workspace]
+    args += ["--bind" if profile.writable else "--ro-bind", workspace, shown]
     if profile.writable:
-        args += _walls(workspace, protected)
+        args += _walls(workspace, shown, protected)
     # Last, because everything above needs mount points. /proc above all: without capabilities but with root's uid a
     # command could still write /proc/sys/kernel/core_pattern, which runs a program as root outside.
     for path in ("/proc", "/dev", "/"):
         args += ["--remount-ro", path]
-    args += ["--chdir", workspace]
+    args += ["--chdir", shown]
     for name, value in environment(profile, interpreter, home="/tmp").items():  # noqa: S108 - a private one
         args += ["--setenv", name, value]
     return View(args=tuple(args), files=tuple(_files(profile, uid, gid).items()), missing=missing)
+
+
+def _places(profile: SandboxProfile, hidden: Sequence[str]) -> tuple[str, str]:
+    """What is mounted, and where.
+
+    Raises:
+        SandboxError: it cannot be a workspace; or it is to stand in for one and is that very one, or has network.
+    """
+    workspace = checked_workspace(profile.workspace, hidden)
+    if not profile.shown_as:
+        return workspace, workspace
+    shown = checked_workspace(profile.shown_as, hidden)
+    if _is_below(workspace, (shown,)) or _is_below(shown, (workspace,)) or Path(workspace).samefile(shown):
+        raise SandboxError(f"{workspace!r} is no copy of the workspace {shown!r}: they share their place")
+    if profile.network:
+        raise SandboxError("a command in a copy of the workspace gets no network")
+    return workspace, shown
 
 
 def environment(profile: SandboxProfile, interpreter: Interpreter, *, home: str) -> dict[str, str]:
@@ -123,7 +141,7 @@ def checked_workspace(path: str, hidden: Sequence[str]) -> str:
     return workspace
 
 
-def _walls(workspace: str, protected: Sequence[str]) -> list[str]:
+def _walls(workspace: str, shown: str, protected: Sequence[str]) -> list[str]:
     """Mounts that keep ``protected`` as it is.
 
     The directories above a protected path become mount points themselves: they cannot be renamed then, and so the
@@ -132,9 +150,9 @@ def _walls(workspace: str, protected: Sequence[str]) -> list[str]:
     args: list[str] = []
     above = {str(parent) for path in protected for parent in Path(path).parents} - {"."}
     for parent in sorted(above - set(protected)):
-        args += ["--bind", f"{workspace}/{parent}", f"{workspace}/{parent}"]
+        args += ["--bind", f"{workspace}/{parent}", f"{shown}/{parent}"]
     for path in sorted(protected):
-        args += ["--ro-bind", f"{workspace}/{path}", f"{workspace}/{path}"]
+        args += ["--ro-bind", f"{workspace}/{path}", f"{shown}/{path}"]
     return args
 
 

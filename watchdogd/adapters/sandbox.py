@@ -179,7 +179,7 @@ class NoSandbox:
         """Runs ``command`` in bash; what it started is swept up afterwards, as far as it can be found.
 
         Raises:
-            SandboxError: the workspace is no workspace; nothing ran.
+            SandboxError: the workspace is no workspace, or a copy is to be shown in its place; nothing ran.
         """
         once = Once(launched)
         try:
@@ -188,6 +188,8 @@ class NoSandbox:
             once()
 
     async def _lived(self, command: str, profile: SandboxProfile, until_boot_s: float, once: Once) -> CommandResult:
+        if profile.shown_as:
+            raise SandboxError("without containment no command can be kept in a copy of the workspace")
         workspace = checked_workspace(profile.workspace, ())
         token, began = token_below(self._clock.nonce()), self._clock.boot()
         group = CallGroup(self._cgroups, f"call-{self._clock.nonce()}")

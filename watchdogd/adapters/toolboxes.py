@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from watchdogd.adapters.files import RootedFiles
+from watchdogd.adapters.protection import Protection
 from watchdogd.adapters.sandbox import NoSandbox, choose
 from watchdogd.core.errors import SandboxError
 from watchdogd.core.lifecycle import Run
@@ -53,7 +55,13 @@ class Toolboxes:
         return self._sandbox.name if self._sandbox is not None else f"no shell tool: {self.why_none}"
 
     def of(self, run: Run) -> Toolbox:
-        """The toolbox of ``run``."""
+        """The toolbox of ``run`` over the workspace.
+
+        Raises:
+            SandboxError: it is a dry run, which never gets that one.
+        """
+        if run.dry_run:
+            raise SandboxError(f"{run.id} is a dry run: it works in a copy only")
         made = self._made.get(run.id)
         if made is None:
             made = self._make(run)
@@ -62,12 +70,17 @@ class Toolboxes:
                 del self._made[next(iter(self._made))]
         return made
 
-    def _make(self, run: Run) -> Toolbox:
+    def over(self, run: Run, copy: str) -> Toolbox:
+        """The toolbox of ``run`` over a copy of the workspace; without containment there is no shell in it."""
+        return self._make(run, copy)
+
+    def _make(self, run: Run, copy: str = "") -> Toolbox:
         tools = self._settings.tools
         workspace = self._settings.agent.workspace
         denied = tuple(one.pattern for one in self._settings.policy.denials if one.kind == "path")
         profile = SandboxProfile(
-            workspace=str(workspace),
+            workspace=copy or str(workspace),
+            shown_as=str(workspace) if copy else "",
             protected=tuple(dict.fromkeys((*run.mission.protect, *denied))),
             time_s=tools.time_s,
             output_bytes=tools.output_bytes,
@@ -75,5 +88,9 @@ class Toolboxes:
             memory_bytes=tools.memory_bytes,
             file_bytes=tools.file_bytes,
         )
-        files = RootedFiles(workspace, protected=profile.protected)
-        return Toolbox(run=run.id, files=files, sandbox=self._sandbox, profile=profile, clock=self._clock)
+        if copy:  # absolute patterns name places in the workspace
+            profile = replace(profile, protected=Protection(str(workspace), profile.protected).patterns)
+        files = RootedFiles(Path(profile.workspace), protected=profile.protected)
+        contained = self._sandbox is not None and self._sandbox.name != "none"
+        sandbox = self._sandbox if contained or not copy else None
+        return Toolbox(run=run.id, files=files, sandbox=sandbox, profile=profile, clock=self._clock)

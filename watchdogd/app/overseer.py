@@ -27,6 +27,7 @@ from watchdogd.overseer.desk import Desk
 from watchdogd.overseer.enforce import Enforcer
 from watchdogd.overseer.inspect import Inspection
 from watchdogd.overseer.judge import Judge
+from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.service import Overseer
 from watchdogd.overseer.watch import Watch, whole_text
 
@@ -85,7 +86,8 @@ async def _oversee_once(bundle: Bundle, channel: SocketChannel, clock: SystemClo
         prompts = Prompts().load()
         enforcer = Enforcer(book, clock, bundle.boot, prompts.nudge)
         missions = frozenset(one.name for one in settings.missions)
-        desk = Desk(book, enforcer, record, clock, lambda: missions)
+        returns = Returns(book, enforcer, record, clock, settings.checkpoints.keep)
+        desk = Desk(book, enforcer, record, clock, lambda: missions, returns)
         judge = None
         if settings.judge.enabled:
             model = Claude(clock=clock, api_key=bundle.api_key or "scripted", base_url=bundle.base_url)
@@ -106,6 +108,7 @@ async def _oversee_once(bundle: Bundle, channel: SocketChannel, clock: SystemClo
             watch=Watch(book, whole),
             enforcer=enforcer,
             desk=desk,
+            returns=returns,
             inspection=lambda start: Inspection(
                 book=book,
                 enforcer=enforcer,
@@ -115,6 +118,7 @@ async def _oversee_once(bundle: Bundle, channel: SocketChannel, clock: SystemClo
                 judge=judge,
                 price=price_of(settings),
                 start_look=start,
+                returns=returns,
             ),
             boot=bundle.boot,
         )

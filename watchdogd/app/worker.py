@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+from watchdogd.adapters.checkpoints import WorkspaceSnapshots
 from watchdogd.adapters.claude import Claude
 from watchdogd.adapters.clock import SystemClock
 from watchdogd.adapters.gauge import PsutilGauge
 from watchdogd.adapters.mqtt import MqttBus
 from watchdogd.adapters.objects import ObjectDirectory
+from watchdogd.adapters.previews import StorePreviews
 from watchdogd.adapters.prompts import Prompts
 from watchdogd.adapters.redaction import SecretRedactor
 from watchdogd.adapters.schedule import ApSchedule
+from watchdogd.adapters.snapshots.archive import Quota
+from watchdogd.adapters.snapshots.store import SnapshotStore
 from watchdogd.adapters.sqlite import SqliteRecord
 from watchdogd.adapters.toolboxes import Toolboxes
 from watchdogd.app.bundle import Bundle, affords_of, price_of
@@ -20,11 +24,13 @@ from watchdogd.core.ids import Role
 from watchdogd.settings import model as conf
 from watchdogd.settings.bounds import bounds, job
 from watchdogd.settings.trigger import AtStart, Cron, Every, OnRequest
+from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.control import Controller
 from watchdogd.worker.gate import Gate
 from watchdogd.worker.journal import Journal
 from watchdogd.worker.missions import Missions, Trigger
 from watchdogd.worker.orders import OrderBook
+from watchdogd.worker.preview import Rehearsals
 from watchdogd.worker.run import Mind, Runner
 from watchdogd.worker.service import Worker
 from watchdogd.worker.spending import vetoed
@@ -52,14 +58,44 @@ async def worker_main(bundle: Bundle) -> int:
         boot=bundle.boot,
         mode=settings.policy.mode,
     )
+    kept = settings.checkpoints
+    store = SnapshotStore(
+        str(state_dir / "checkpoints"),
+        clock=clock,
+        quota=Quota(
+            store_bytes=kept.store_bytes, file_bytes=kept.file_bytes, free_bytes=settings.limits.disk_floor_bytes
+        ),
+        state=str(state_dir),
+    )
+    snapshots = WorkspaceSnapshots(
+        store, str(settings.agent.workspace), deadline_s=kept.deadline_s, exclude=kept.exclude
+    )
+    checkpoints = Checkpoints(
+        snapshots=snapshots,
+        record=record,
+        journal=journal,
+        clock=clock,
+        every_s=kept.every_s,
+        before_risky=kept.before_risky,
+    )
     toolboxes = await Toolboxes.prepared(settings, clock=clock, demo=bundle.demo, cgroups=bundle.tool_cgroups)
+    rehearsals = Rehearsals(
+        previews=StorePreviews(
+            store, str(settings.agent.workspace), opened=snapshots.open, exclude=settings.checkpoints.exclude
+        ),
+        plain=toolboxes.of,
+        over=toolboxes.over,
+        journal=journal,
+        clock=clock,
+    )
     gate = Gate(
         control=control,
         journal=journal,
         record=record,
-        toolbox=toolboxes.of,
+        toolbox=rehearsals.toolbox,
         bounds=lambda run: bounds(settings, settings.mission(run.mission.name)),
         clock=clock,
+        stage=rehearsals.stage,
     )
     prompts = Prompts().load()
     price = price_of(settings)
@@ -84,9 +120,10 @@ async def worker_main(bundle: Bundle) -> int:
         gate=gate,
         journal=journal,
         record=record,
-        toolbox=toolboxes.of,
+        toolbox=rehearsals.toolbox,
         clock=clock,
         control=control,
+        checkpoints=checkpoints,
     )
     missions = Missions(
         missions={
@@ -98,8 +135,10 @@ async def worker_main(bundle: Bundle) -> int:
         journal=journal,
         schedule=ApSchedule(clock),
         clock=clock,
+        checkpoints=checkpoints,
         workspace=str(settings.agent.workspace),
         daemon_boot=bundle.daemon_boot,
+        rehearsals=rehearsals,
     )
     orders = OrderBook(record=record, journal=journal, missions=lambda: frozenset(missions.missions))
     control.orders = orders
@@ -108,6 +147,7 @@ async def worker_main(bundle: Bundle) -> int:
         gate=gate,
         runner=runner,
         missions=missions,
+        checkpoints=checkpoints,
         journal=journal,
         gauge=PsutilGauge(state_dir),
         clock=clock,
@@ -124,6 +164,7 @@ async def worker_main(bundle: Bundle) -> int:
         return await live(worker.run, lambda _: drain(GRACE_S), lambda: drain(None))
     finally:
         await model.close()
+        snapshots.close()
         record.close()
 
 

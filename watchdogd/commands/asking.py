@@ -1,4 +1,4 @@
-"""approve, deny, pause, resume, nudge, stop, run-mission, level, ack, label, rollback: one request each."""
+"""approve, deny, pause, resume, nudge, stop, level, ack, label: one request each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from watchdogd.adapters.local_socket import SOCKET, ask
 from watchdogd.commands.client import Client, NoDaemon, connection_in, state_dir_of
@@ -69,11 +70,11 @@ def show(answers: list[Response], *, as_json: bool) -> None:
     err = Console(stderr=True, highlight=False)
     for one in answers:
         if one.status == "ok":
-            mark = {"latched": "[yellow]…[/]", "held": "[green]✓[/]"}.get(one.stage, "[green]✓[/]")
-            proof = f" [dim]({one.proof})[/]" if one.proof else ""
-            out.print(f"{mark} {one.text}{proof}", soft_wrap=True)
+            mark = "[yellow]…[/]" if one.stage in ("latched", "ordered") else "[green]✓[/]"
+            proof = f" [dim]({escape(one.proof)})[/]" if one.proof else ""
+            out.print(f"{mark} {escape(one.text)}{proof}", soft_wrap=True)
         else:
-            err.print(f"[red]{one.status}:[/] {one.text}", soft_wrap=True)
+            err.print(f"[red]{one.status}:[/] {escape(one.text)}", soft_wrap=True)
 
 
 def approve(
@@ -170,17 +171,6 @@ def stop(
 ) -> None:
     """Stop the run that is under way; what it does not acknowledge is killed."""
     send("stop", text=" ".join(text or []), config=config, state_dir=state_dir, user=user, as_json=as_json)
-
-
-def run_mission(
-    mission: Annotated[str, typer.Argument(help="a mission of the configuration")],
-    config: Config = None,
-    state_dir: StateDir = None,
-    user: User = LOCAL_OPERATOR,
-    as_json: AsJson = False,
-) -> None:
-    """Start a mission now."""
-    send("run", target=mission, config=config, state_dir=state_dir, user=user, as_json=as_json)
 
 
 def level(

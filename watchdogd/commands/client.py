@@ -117,15 +117,20 @@ class Client:
         except BusDown as why:
             raise NoDaemon(f"no broker at {self.connection.host}:{self.connection.port}: {why}") from None
 
-    async def ask(self, request: Request, *, until_held: bool = False) -> list[Response]:
-        """Sends ``request`` and waits for its answer (``latched`` and then ``held`` when ``until_held``).
+    async def ask(self, request: Request, *, until_held: bool = False, patience_s: float = 30) -> list[Response]:
+        """Sends ``request`` and waits for its answer.
+
+        Args:
+            request: what to ask.
+            until_held: wait also for what follows an answer that is ``latched`` or ``ordered``.
+            patience_s: how long for that (seconds).
 
         Raises:
             NoDaemon: no broker, or no overseer that answers.
         """
         answers: list[Response] = []
         try:
-            async with asyncio.timeout(ANSWER_S + (30 if until_held else 0)), self.bus.connect() as link:
+            async with asyncio.timeout(ANSWER_S + (patience_s if until_held else 0)), self.bus.connect() as link:
                 message = Message(
                     payload=request,
                     headline=f"{request.command} {request.target} {request.text}".strip(),
@@ -141,7 +146,7 @@ class Client:
                     if not isinstance(payload, Response) or payload.request != request.id:
                         continue
                     answers.append(payload)
-                    if payload.status != "ok" or payload.stage != "latched" or not until_held:
+                    if payload.status != "ok" or payload.stage not in ("latched", "ordered") or not until_held:
                         return answers
         except BusDown as why:
             raise NoDaemon(f"no broker at {self.connection.host}:{self.connection.port}: {why}") from None

@@ -91,11 +91,18 @@ class Allow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """The call may run in a throw-away copy of the workspace, and nowhere else."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deny:
     """The call is refused."""
 
     by: str
-    """hard-denial, level, approval, budget."""
+    """hard-denial, level, approval, budget, dry-run, preview (no copy could be had)."""
     reason: str
     instead: str = ""
     """What the model may do instead."""
@@ -108,7 +115,7 @@ class Ask:
     reason: str
 
 
-Ruling: TypeAlias = Allow | Deny | Ask
+Ruling: TypeAlias = Allow | Preview | Deny | Ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +126,6 @@ class Bounds:
     listed_hosts: tuple[str, ...] = ()
     listed_actions: tuple[str, ...] = ()
     """Globs over the command of external and destructive calls that ``autonomous`` may make unasked."""
-    preview_available: bool = False
 
 
 def _inside(path: str, pattern: str) -> bool:
@@ -169,17 +175,40 @@ def _level_says(level: Level, act: Act, bounds: Bounds) -> Ruling:
                 return Allow(why="the action is listed")
             return Ask(reason=f"level {level.value} asks before {name} that is not listed")
         case Right.PREVIEW:
-            if bounds.preview_available:
-                return Allow(why="preview in a throw-away copy")
-            return Deny(
-                by="level",
-                reason=f"level {level.value} only previews {name}, and preview is not available yet",
-                instead="read what you need and describe the change you would make",
-            )
+            return Preview(why=f"level {level.value} only previews {name}")
         case Right.DENY:
             return Deny(by="level", reason=f"level {level.value} does not allow {name}", instead="stay with reading")
         case _:
             assert_never(right)
+
+
+def only_previews(level: Level) -> bool:
+    """Whether nothing may change in the workspace at ``level``."""
+    return RIGHTS[level][Impact.WRITE] is Right.PREVIEW
+
+
+def _dry_run_says(act: Act) -> Ruling:
+    """In a dry run the copy takes every change, so nobody need be asked; what would leave the machine is refused."""
+    match act.impact:
+        case Impact.READ:
+            return Allow(why="a dry run may read")
+        case Impact.WRITE | Impact.EXECUTE | Impact.DESTRUCTIVE:
+            return Preview(why="a dry run works in a throw-away copy")
+        case Impact.NETWORK | Impact.EXTERNAL:
+            return Deny(
+                by="dry-run",
+                reason=f"this is a dry run, and nothing leaves the machine in it ({act.impact.value})",
+                instead="go on without it and say what you would have done",
+            )
+        case _:
+            assert_never(act.impact)
+
+
+def _mission_says(level: Level, act: Act) -> Ruling:
+    """The operator's own command, which levels do not forbid; what changes nothing at a level changes nothing here."""
+    if only_previews(level) and act.impact in (Impact.WRITE, Impact.EXECUTE, Impact.DESTRUCTIVE):
+        return Preview(why=f"level {level.value} only previews, also the mission's own command")
+    return Allow(why="the mission's own command")
 
 
 def _listed(value: str, patterns: Sequence[str]) -> bool:
@@ -203,10 +232,12 @@ def rule(
     approvals: Sequence[Approval],
     budget: Budget,
     now: float,
+    dry_run: bool = False,
+    by_mission: bool = False,
 ) -> Ruling:
     """The gate's word on ``act`` once latches and lease let it pass: hard denials, level, approval, budget.
 
-    In shadow mode the caller asks all the same, records the ruling and lets the call run.
+    In shadow mode the caller asks all the same, records the ruling and lets the call run, except in a dry run.
 
     Args:
         act: the call.
@@ -215,14 +246,22 @@ def rule(
         approvals: answers that were given for this run.
         budget: what is left.
         now: unix time (seconds).
+        dry_run: the run works in a throw-away copy; no level and no approval lets it do more.
+        by_mission: the operator configured this very command (``done_when``): no level forbids it.
     """
     denial = denial_of(act, bounds)
     if denial is not None:
         return denial
-    ruling: Ruling = Allow(why="a question to people") if act.asks_people else _level_says(level, act, bounds)
+    ruling: Ruling
+    if act.asks_people:
+        ruling = Allow(why="a question to people")
+    elif dry_run:
+        ruling = _dry_run_says(act)
+    else:
+        ruling = _mission_says(level, act) if by_mission else _level_says(level, act, bounds)
     if isinstance(ruling, Ask):
         ruling = _approved(act, approvals, now) or ruling
-    if isinstance(ruling, Allow):
+    if isinstance(ruling, Allow | Preview):
         if budget.left_usd is not None and budget.left_usd <= 0:
             return Deny(by="budget", reason="the run's money budget is spent")
         if budget.left_tokens is not None and budget.left_tokens <= 0:

@@ -41,11 +41,16 @@ class Changes:
 
     @property
     def headline(self) -> str:
-        """How many of what, in a line."""
+        """How many of what since when, in a line."""
+        unsure = f", {len(self.unsure)} still changing" if self.unsure else ""
+        return f"{self.counts or 'nothing changed'} since {self.since}{unsure}"
+
+    @property
+    def counts(self) -> str:
+        """How many of what; empty for nothing."""
         counts = Counter[str](item.what for item in self.items)
         parts = [f"{counts[what]} {word}" for what, word in _WORDS.items() if counts[what]]
-        unsure = f", {len(self.unsure)} still changing" if self.unsure else ""
-        return f"{', '.join(parts) or 'nothing changed'} since {self.since}{unsure}"
+        return ", ".join(parts)
 
     def lines(self, limit: int = 200) -> list[str]:
         """A line per change, at most ``limit``, and one that says how many more there are."""

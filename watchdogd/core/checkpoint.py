@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from watchdogd.core.tree import Entry
 
@@ -101,6 +102,41 @@ class Past:
     returns: tuple[Return, ...] = ()
 
 
+Grade: TypeAlias = Literal["passed", "waiting", "tainted", "incomplete"]
+"""``passed``: a later inspection found everything up to it healthy; ``tainted``: trouble began before it."""
+LONGEST_PAST = 500
+"""Onsets and returns that are remembered of one run; beyond that people choose where to return to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A checkpoint as it is known without its store."""
+
+    point: Point
+    run: str = ""
+    mission: str = ""
+    reason: str = ""
+    files: int = 0
+    bytes: int = 0
+    why: str = ""
+    """What made it incomplete."""
+    missed: int = 0
+    """Paths that were not captured."""
+    final: Grade | None = None
+    """Its standing when its run ended; None while that run goes on."""
+
+
+def standing(known: Known, past: Past) -> Grade:
+    """How far ``known`` can be trusted."""
+    if known.final is not None:
+        return known.final
+    if not known.point.complete:
+        return "incomplete"
+    if tainted(known.point, past):
+        return "tainted"
+    return "passed" if passed(known.point, past) else "waiting"
+
+
 def contains(at_seq: int, event: int, returns: Sequence[Return]) -> bool:
     """Whether the state after ``at_seq`` still has event ``event`` in its history, rollbacks considered."""
     end = at_seq
@@ -147,6 +183,7 @@ class Retention:
     """Which checkpoints are kept. The newest are dense because most rollbacks go back minutes, not days."""
 
     latest: int = 12
+    """The newest."""
     hourly: int = 24
     """One for each of so many hours."""
     daily: int = 7

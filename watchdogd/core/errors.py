@@ -101,6 +101,10 @@ class SnapshotError(WatchdogdError):
     """A checkpoint could not be taken, read or restored; nothing was changed."""
 
 
+class RestoreUnfinished(SnapshotError):
+    """A restore had begun to change the workspace and could not end; recovering finishes it, forward."""
+
+
 class WireError(WatchdogdError):
     """Bytes that are not a message of ours; ``reason`` is a short code for the record."""
 

@@ -91,6 +91,9 @@ class RunStarted:
     trigger: str = ""
     attempt: int = 1
     dry_run: bool = False
+    """Everything happens in a throw-away copy of the workspace."""
+    request: str = ""
+    """The request of a person that asked for it; empty = a trigger of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +175,10 @@ class Gated:
     kind: Literal["gated"] = "gated"
     call: str = ""
     tool: str = ""
-    outcome: Literal["allow", "deny", "ask", "wait"] = "deny"
+    outcome: Literal["allow", "deny", "ask", "wait", "preview"] = "deny"
+    """``preview``: it runs in a throw-away copy of the workspace."""
     by: str = ""
-    """Which line of the gate decided: latch, lease, hard-denial, level, approval, budget."""
+    """Which line of the gate decided: latch, lease, hard-denial, level, approval, budget, dry-run, preview."""
     reason: str = ""
     question: str = ""
     action_digest: str = ""
@@ -219,6 +223,26 @@ class ToolFinished:
     duration_s: float | None = None
     changed: tuple[str, ...] = ()
     """Files the call changed, as far as the tool itself knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed:
+    """What a call, or a whole dry run, would have changed. The workspace is as it was."""
+
+    kind: Literal["previewed"] = "previewed"
+    call: str = ""
+    """The call that ran in a throw-away copy; empty = the whole dry run."""
+    tool: str = ""
+    summary: str = ""
+    """How many of what, in a line."""
+    total: int | None = 0
+    """How many paths would have changed; None = it could not be found out."""
+    changed: tuple[str, ...] = ()
+    """The first of them, a line each: A added, D removed, M modified, K another kind, P permissions, O owner."""
+    diff: Text = NO_TEXT
+    """The list and the changed lines of text files, for reading."""
+    missing: tuple[str, ...] = ()
+    """What the copy did not have, and why; it behaves as if that were not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +291,10 @@ class CheckpointTaken:
     duration_s: float = 0
     at_seq: int = 0
     """The last event the checkpoint contains."""
+    why: str = ""
+    """What made it incomplete, or why there is none at all (then ``checkpoint`` is empty)."""
+    missed: int = 0
+    """Paths that were not captured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,10 +307,33 @@ class RolledBack:
     """The checkpoint that holds what was there before."""
     ok: bool = True
     reason: str = ""
+    """What it was for; when it did not happen, why not."""
+    at: Literal["target", "before", "between"] = "target"
+    """Where the workspace is. ``between``: a restore was begun and cannot end yet; it is tried again."""
+    latch: str = ""
+    """The latch of the order, which the overseer releases."""
+    by: str = ""
+    to_seq: int = 0
+    """The last event that still counts."""
     changed: int = 0
     quarantined: int = 0
     outside: tuple[str, ...] = ()
     """What left the machine or is in doubt since the checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What a return to a checkpoint would change, for the person who asked."""
+
+    kind: Literal["compared"] = "compared"
+    checkpoint: str = ""
+    request: str = ""
+    by: str = ""
+    ok: bool = True
+    text: str = ""
+    """How many of what; when it could not be compared, why not."""
+    lines: tuple[str, ...] = ()
+    """A line per path, the first ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,11 +425,13 @@ Body: TypeAlias = (
     | Gated
     | ToolStarted
     | ToolFinished
+    | Previewed
     | ContextEdited
     | MemoryWritten
     | ProviderError
     | CheckpointTaken
     | RolledBack
+    | Compared
     | Nudged
     | Probed
     | Held

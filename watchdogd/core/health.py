@@ -121,6 +121,12 @@ def after(health: Health, findings: tuple[Finding, ...], seq: int, at: float | N
     return replace(health, live=live, seen_seq=seq)
 
 
+def undone(health: Health) -> Health:
+    """Health after a return to a checkpoint: what was found in undone work is gone, what it cost is not."""
+    live = {name: one for name, one in health.live.items() if one.finding.channel is Channel.COST}
+    return replace(health, live=live)
+
+
 def channel_health(health: Health, channel: Channel) -> ChannelHealth:
     """The worst live finding of ``channel``; OK when there is none and something was seen."""
     found = [one for one in health.live.values() if one.finding.channel is channel]

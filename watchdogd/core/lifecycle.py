@@ -105,7 +105,7 @@ class Asked:
 Status = Literal["idle", "running", "holding", "paused", "asking", "rolling_back", "stopped", "failed"]
 
 
-def status(run: Run | None, latch: Latch | None, hold: str, asking: bool, rolling_back: bool) -> tuple[Status, str]:
+def status(run: Run | None, latch: Latch | None, hold: str, asking: bool, returning: str) -> tuple[Status, str]:
     """What the worker should say of itself, and why.
 
     Args:
@@ -113,10 +113,10 @@ def status(run: Run | None, latch: Latch | None, hold: str, asking: bool, rollin
         latch: the latch in force.
         hold: why it holds otherwise (lease, disk, budget); empty = it does not.
         asking: a question is open.
-        rolling_back: a rollback is under way.
+        returning: what a rollback under way is doing; empty = there is none.
     """
-    if rolling_back:
-        return "rolling_back", "returning to a checkpoint"
+    if returning:
+        return "rolling_back", returning
     if latch is not None:
         return "paused", f"paused by {latch.by}: {latch.reason}"
     if run is None:

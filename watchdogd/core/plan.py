@@ -78,6 +78,11 @@ def latch_name(decision: Decision) -> str:
     return f"policy/{decision.rule}"
 
 
+def _onset(decision: Decision) -> int:
+    """The earliest event that is known to belong to it: what is returned to lies before."""
+    return min((one for one in (decision.since, *decision.evidence) if one > 0), default=0)
+
+
 def _one(decision: Decision, asking: bool) -> tuple[Effect, ...]:
     reason = decision.headline
     group = f"{decision.rule}/{decision.finding}"
@@ -92,7 +97,7 @@ def _one(decision: Decision, asking: bool) -> tuple[Effect, ...]:
         case Action.ROLLBACK:
             return (
                 SetLatch(name=latch, by=f"policy rule {decision.rule}", reason=reason),
-                ReturnTo(onset=min(decision.evidence, default=0), reason=reason, latch=latch),
+                ReturnTo(onset=_onset(decision), reason=reason, latch=latch),
             )
         case Action.ESCALATE:
             subject = ReleaseLatch(latch=latch) if asking else None

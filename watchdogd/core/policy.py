@@ -205,6 +205,8 @@ class Decision:
     policy: str
     enforced: bool
     """False in shadow mode: published and recorded, not carried out."""
+    since: int = 0
+    """The event at which it began, as far as is known; 0 = unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +271,7 @@ def _from(policy: Policy, rule: Rule, finding: Finding) -> tuple[Decision, ...]:
             evidence=finding.evidence,
             policy=policy.digest,
             enforced=policy.mode is Mode.ENFORCE,
+            since=finding.since,
         )
         for action in rule.actions
     )

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from watchdogd.core.checkpoint import Known, Past
 from watchdogd.core.detect import snapshot
 from watchdogd.core.detect.bank import Bank, BankState
 from watchdogd.core.escalation import Escalation
-from watchdogd.core.events import Event, RunFinished, RunStarted
-from watchdogd.core.health import Channel, Finding, Health, Severity, after
+from watchdogd.core.events import Event, RolledBack, RunFinished, RunStarted
+from watchdogd.core.health import Channel, Finding, Health, Severity, after, undone
 from watchdogd.core.lease.messages import Latch, Level, Order, Timing
 from watchdogd.core.lease.overseer import OverseerState, Pending, Unproven
 from watchdogd.core.policy import Memory, Policy
@@ -43,6 +44,8 @@ class RunFacts:
     workspace: str = ""
     active: bool = False
     started_seq: int = 0
+    began: Event | None = None
+    """Its first event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,10 @@ class Book:
     restricted: str = ""
     """Why remote control is off; empty = it is on."""
     unknown_since: dict[str, float] = field(default_factory=dict)
+    points: dict[str, Known] = field(default_factory=dict)
+    """The checkpoints that are kept, by id."""
+    past: Past = field(default_factory=Past)
+    """Of the run under way."""
 
     def desired(self) -> Desired:
         """What goes on disk with every change."""
@@ -129,7 +136,12 @@ def step(book: Book, event: Event) -> tuple[Finding, ...]:
             workspace=event.body.workspace,
             active=True,
             started_seq=event.seq,
+            began=event,
         )
+        still_broken(book, event.seq)
+    elif isinstance(event.body, RolledBack) and event.body.ok and event.run == book.run.id:
+        book.bank_state = book.bank.anew(book.bank_state, book.run.began)
+        book.health = undone(book.health)
         still_broken(book, event.seq)
     elif isinstance(event.body, RunFinished):
         book.run = replace(book.run, active=False)
@@ -194,6 +206,8 @@ def load(
     memory = record.load(dict, "memory")
     if memory is not None:
         book.memory = cast("Memory", snapshot.decoded_safely(memory))
+    book.points = {one.point.id: one for _, one in record.scan(Known, "point/", limit=100_000)}
+    book.past = record.load(Past, "past") or Past()
     unreadable = record.load(str, "unreadable")
     if unreadable:
         book.proto = replace(book.proto, unreadable=unreadable)

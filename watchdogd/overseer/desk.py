@@ -13,6 +13,7 @@ from watchdogd.core.lease import overseer as lease
 from watchdogd.core.lease.messages import AnswerOrder, Level, NudgeOrder, RunOrder, StopOrder
 from watchdogd.overseer.book import Book, mended
 from watchdogd.overseer.enforce import Enforcer
+from watchdogd.overseer.returns import Returns
 from watchdogd.ports import Clock, Received, Record, Transaction
 from watchdogd.wire import codec
 from watchdogd.wire.channel import Lift
@@ -21,6 +22,8 @@ from watchdogd.wire.messages import Message, Request, Response
 TEXT_CHARS = 4_000
 """Of a person's words; they travel in latches and orders, which must fit on the wire."""
 TARGET_CHARS = 200
+DRY_RUN = "--dry-run"
+"""The words after ``run MISSION`` that make it a rehearsal."""
 
 
 def bounded(request: Request) -> Request:
@@ -48,7 +51,9 @@ class Desk:
         record: Record,
         clock: Clock,
         missions: Callable[[], frozenset[str]],
+        returns: Returns,
     ) -> None:
+        self._returns = returns
         self.book, self._enforcer, self._record = book, enforcer, record
         self._clock, self._missions = clock, missions
         self.waiting = [one for _, one in record.scan(Waiting, "waiting/")]
@@ -192,6 +197,8 @@ class Desk:
             raise RequestRefused(self._no_such(target, "latch or question about one"))
         if not target:  # a named latch leaves somebody else's freeze or kill alone
             self._enforcer.out.lines.append(Lift(by=user))
+        if names:
+            self._returns.settled(changing)
         for name in names:
             self._enforcer.release(changing, name, user)
             for one in tuple(self.book.escalations.values()):
@@ -295,15 +302,18 @@ class Desk:
 
     def _run(self, changing: Transaction, user: str, request: Request) -> Response:
         missions = self._missions()
-        dry = request.text.strip() == "--dry-run"
+        words = request.text.strip()
         if request.target not in missions:
             known = ", ".join(sorted(missions)) or "none"
             raise RequestRefused(f"no mission is called {request.target!r}; there are: {known}")
-        if dry:
-            raise RequestRefused("dry runs are not available yet: this would run the mission for real")
+        if words not in ("", DRY_RUN):  # whoever mistypes it must not get the real thing
+            raise RequestRefused(f"run {request.target} takes {DRY_RUN} or nothing, not {words[:40]!r}")
+        dry = words == DRY_RUN
         self._enforcer.out.lines.append(Lift(by=user))
-        order = self._enforcer.order(changing, "", RunOrder(mission=request.target, by=user))
-        return self._ok(request, f"mission {request.target} is queued (order {order.n})")
+        body = RunOrder(mission=request.target, by=user, dry_run=dry, request=request.id)
+        order = self._enforcer.order(changing, "", body)
+        as_what = " as a dry run: it will change nothing" if dry else ""
+        return self._ok(request, f"mission {request.target} is queued (order {order.n}){as_what}")
 
     def _level(self, changing: Transaction, user: str, request: Request) -> Response:
         try:
@@ -330,5 +340,4 @@ class Desk:
         return self._ok(request, f"{request.target} labelled {request.text}")
 
     def _rollback(self, changing: Transaction, user: str, request: Request) -> Response:
-        del changing, user
-        raise RequestRefused(f"there is no checkpoint {request.target!r}")
+        return self._returns.requested(changing, user, request)

@@ -47,6 +47,8 @@ class Outgoing:
     push: bool = False
     """The desired state changed: answer the newest beat again."""
     inbox: bool = False
+    checkpoints: bool = False
+    """The list of checkpoints changed."""
 
 
 class Enforcer:
@@ -56,6 +58,8 @@ class Enforcer:
         self.book, self._clock, self._boot = book, clock, boot
         self._nudge_text = nudge_text
         self.out = Outgoing()
+        self.return_to: Callable[[Transaction, ReturnTo, str], None] | None = None
+        """Carries out a rollback that policy decided."""
 
     # --- rows ---
 
@@ -261,17 +265,9 @@ class Enforcer:
             case FreezeTree():
                 self.out.lines.append(Decide(what="freeze", by="policy", reason=effect.reason))
             case ReturnTo():
-                self.tell(
-                    changing,
-                    Tell(
-                        group=effect.latch,
-                        severity=Severity.CRIT,
-                        headline=f"{effect.reason}; there is no checkpoint to return to, so it stays paused",
-                        evidence=(effect.onset,),
-                        subject=ReleaseLatch(latch=effect.latch),
-                    ),
-                    decision=decision,
-                )
+                if self.return_to is None:
+                    raise RuntimeError("nobody carries out rollbacks")
+                self.return_to(changing, effect, decision)
             case _:
                 assert_never(effect)
 

@@ -14,6 +14,7 @@ from watchdogd.core.verdict import Invalid, Verdict
 from watchdogd.overseer.book import Book, event_key
 from watchdogd.overseer.enforce import Enforcer
 from watchdogd.overseer.judge import SILENT, Glance, Judge, Looked, glance
+from watchdogd.overseer.returns import Returns
 from watchdogd.ports import Clock, Record, Schedule, Transaction
 from watchdogd.wire.messages import VerdictReport
 
@@ -49,7 +50,9 @@ class Inspection:
         judge: Judge | None,
         price: Callable[[str, Usage], float | None],
         start_look: Callable[[], None],
+        returns: Returns,
     ) -> None:
+        self._returns = returns
         self.book, self._enforcer, self._record = book, enforcer, record
         self._clock, self._schedule, self._judge = clock, schedule, judge
         self._price, self._start_look = price, start_look
@@ -139,6 +142,9 @@ class Inspection:
         self.book.inspected_seq = max(self.book.inspected_seq, looked.glance.last_seq)
         self.book.inspected_at = now
         changing.put("inspected_seq", self.book.inspected_seq)
+        judged = verdict.findings(looked.glance.last_seq)
+        self._returns.trouble(changing, judged)
+        self._returns.look(changing, looked.glance.last_seq, judged, verdict.onset)
         self.book.memory, decisions = decide(
             self.book.policy,
             self.book.health,
@@ -178,11 +184,19 @@ class Inspection:
                 changing,
                 Tell(group="judge-outage", severity=Severity.WARN, headline=degraded, evidence=()),
             )
+        if self._judge is None and self._news() and now - self.book.inspected_at >= judging.every_s:
+            self._detectors_alone(changing, now)
         unseen = self._news() and now - self.book.inspected_at > judging.overdue_after_s
         overdue = f"inspection is overdue: {degraded or 'no look in time'}" if judging.required and unseen else ""
         self._hold_level(stricter=self._judge is not None and (self._spent() or down_s > judging.outage_escalate_s))
         self.book.degraded = degraded.split(" for ", maxsplit=1)[0]
         self.book.proto = replace(self.book.proto, overdue=overdue)
+
+    def _detectors_alone(self, changing: Transaction, now: float) -> None:
+        """Without a judge, detectors that see nothing wrong for a whole interval are the inspection there is."""
+        self.book.inspected_seq, self.book.inspected_at = self.book.folded_seq, now
+        changing.put("inspected_seq", self.book.inspected_seq)
+        self._returns.look(changing, self.book.folded_seq)
 
     def _hold_level(self, *, stricter: bool) -> None:
         wanted = self.book.level or self.book.policy.level

@@ -26,6 +26,7 @@ from watchdogd.overseer.local import LocalDesk
 from watchdogd.overseer.outbox import republished
 from watchdogd.overseer.reactions import Reactions
 from watchdogd.overseer.reports import Reports
+from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.watch import Folded, Watch
 from watchdogd.ports import Bus, Clock, Link, Received, Record, Transaction
 from watchdogd.ports import Channel as SupervisorChannel
@@ -70,10 +71,12 @@ class Overseer:
         watch: Watch,
         enforcer: Enforcer,
         desk: Desk,
+        returns: Returns,
         inspection: Callable[[Callable[[], None]], Inspection],
         boot: str,
     ) -> None:
         self.book, self._record, self._bus, self._channel = book, record, bus, channel
+        self._returns = returns
         self._clock, self._watch, self._enforcer, self._desk, self._boot = clock, watch, enforcer, desk, boot
         self._queue: asyncio.Queue[Input] = asyncio.Queue(maxsize=20_000)
         self._inspection = inspection(lambda: self._offer(Look()))
@@ -292,6 +295,8 @@ class Overseer:
         if folded.broken:
             self._quarantine(changing, event, folded.broken)
         self._reactions.to(changing, event)
+        self._returns.trouble(changing, folded.findings)
+        self._returns.to(changing, event)
         if folded.findings or self.book.health.live:
             self._decide(changing)
         if any(finding.severity.rank >= Severity.WARN.rank for finding in folded.findings):
@@ -327,6 +332,7 @@ class Overseer:
         if self.book.run.active and now - self._last_tick >= TICK_S:
             self._last_tick = now
             findings = self._watch.tick(changing, self._clock.wall())
+            self._returns.trouble(changing, findings)
             if findings or self.book.health.live:
                 self._decide(changing)
         self._deadlines.look(changing)
@@ -347,6 +353,8 @@ class Overseer:
             self._put(message)
         if out.inbox:
             self._put(self._enforcer.inbox_message())
+        if out.checkpoints:
+            self._put(self._returns.message())
         for line in out.lines:
             self._say(line)
         if out.inspect:
@@ -395,6 +403,7 @@ class Overseer:
         for one in self.book.escalations.values():
             link.put(self._enforcer.message(one, one.headline, run=one.run))
         link.put(self._enforcer.inbox_message())
+        link.put(self._returns.message())
 
     async def _publishing(self) -> None:
         """Verdicts, decisions, escalations, answers, in order from the record; the next one waits for the broker."""

@@ -14,13 +14,12 @@ def protected(settings: Settings, mission: Mission | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(mission.protect if mission is not None else ()), *denied)))
 
 
-def bounds(settings: Settings, mission: Mission | None, *, preview_available: bool = False) -> Bounds:
+def bounds(settings: Settings, mission: Mission | None) -> Bounds:
     """The policy's denials and the mission's, and what is listed.
 
     Args:
         settings: the configuration in force; its policy is the version in force.
         mission: whose calls are weighed; None = no mission, the policy alone.
-        preview_available: writes and commands can run in a throw-away copy.
     """
     own: tuple[Denial, ...] = ()
     hosts = (*settings.policy.listed_hosts, *settings.tools.hosts)
@@ -41,7 +40,6 @@ def bounds(settings: Settings, mission: Mission | None, *, preview_available: bo
         denials=(*settings.policy.denials, *own),
         listed_hosts=tuple(dict.fromkeys(hosts)),
         listed_actions=settings.policy.listed_actions,
-        preview_available=preview_available,
     )
 
 

@@ -6,7 +6,7 @@ import fnmatch
 from dataclasses import dataclass
 from typing import assert_never
 
-from watchdogd.core.access import Act, Allow, Ask, Bounds, Budget, Denial, Deny, denied_by, rule
+from watchdogd.core.access import Act, Allow, Ask, Bounds, Budget, Denial, Deny, Preview, denied_by, rule
 from watchdogd.core.events import Impact
 from watchdogd.core.ids import digest_of
 from watchdogd.core.lease.messages import Level, Mode
@@ -86,6 +86,8 @@ def _decided(loaded: Loaded, mission: Mission | None, act: Act, limits: Bounds) 
             return "deny", ruling.by, ruling.reason, key
         case Ask():
             return "ask", "level", ruling.reason, "policy.level"
+        case Preview():
+            return "preview", "level", ruling.why, "policy.level"
         case Allow():
             key = _listing_key(loaded, mission, act) if "listed" in ruling.why else "policy.level"
             return "allow", "level", ruling.why, key
@@ -100,6 +102,8 @@ def _then(loaded: Loaded, outcome: str, by: str) -> str:
     if outcome == "ask":
         hours = policy.questions.expire_s / 3600
         return f"people are asked; no answer within {hours:g} h is a refusal"
+    if outcome == "preview":
+        return "it runs in a throw-away copy of the workspace, without network; what it would change is shown"
     if outcome == "deny" and by == "hard-denial" and policy.pause_on_denial:
         return "the model is told why, the worker is paused and people are asked whether it may go on"
     return "the model is told why and what it may do instead" if outcome == "deny" else "it runs once it is on record"
@@ -135,7 +139,7 @@ def at_every_level(loaded: Loaded, command: str) -> dict[str, str]:
     act = act_of(command, assess(command, workspace=str(settings.agent.workspace)))
     limits = bounds(settings, None)
     free = Bounds(listed_hosts=limits.listed_hosts, listed_actions=limits.listed_actions)
-    words = {Allow: "allow", Ask: "ask", Deny: "deny"}
+    words = {Allow: "allow", Preview: "preview", Ask: "ask", Deny: "deny"}
     return {
         level.value: words[type(rule(act, level=level, bounds=free, approvals=(), budget=Budget(), now=0))]
         for level in Level

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from watchdogd.core.access import Scope
+from watchdogd.core.checkpoint import Retention
 from watchdogd.core.detect.bank import Thresholds
 from watchdogd.core.ids import SEGMENT, digest_of
 from watchdogd.core.lease.messages import Timing
@@ -249,6 +250,25 @@ class ToolSettings(Part):
     """Network hosts every mission may reach, as globs."""
 
 
+class CheckpointSettings(Part):
+    """Saved states of workspace and conversation, to return to."""
+
+    every_s: Seconds = 900
+    """One is taken between two steps when something was called since and the last is as old as this (seconds)."""
+    before_risky: bool = True
+    """One is taken before a call that is destructive, dangerous or reaches outside."""
+    deadline_s: Seconds = 20
+    """The worker's step waits for one at most this long (seconds); what is late is incomplete, and never a target."""
+    exclude: tuple[Below, ...] = ()
+    """Paths below the workspace that are neither saved nor restored."""
+    store_bytes: Annotated[int, Field(ge=1024**2)] = 20 * 1024**3
+    """All checkpoints together (bytes); beyond that none is taken, and people are told."""
+    file_bytes: Annotated[int, Field(ge=1024, le=32 * 1024**3)] = 4 * 1024**3
+    """A larger file is named and not saved (bytes)."""
+    keep: Retention = Retention()
+    """Which are kept."""
+
+
 class Limits(Part):
     """What the daemon may take from the machine."""
 
@@ -294,6 +314,7 @@ class Settings(Part):
     timing: Timing = Timing()
     detect: Thresholds = Thresholds()
     tools: ToolSettings = ToolSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
     limits: Limits = Limits()
     notify: Notify = Notify()
     prices: Mapping[str, ModelPrice] = Field(default_factory=dict)

@@ -11,6 +11,8 @@ from watchdogd.core.policy import Action, Decision
 from watchdogd.core.proof import Proof, TreeState
 from watchdogd.wire.messages import (
     ChannelReport,
+    CheckpointList,
+    CheckpointReport,
     DecisionReport,
     HealthReport,
     Info,
@@ -170,6 +172,25 @@ EXAMPLES: tuple[Message, ...] = (
         O,
         "1 question: may it delete raw/?",
         Inbox(open=1, questions=1, headline=QUESTION.headline, worst=Severity.CRIT, newest="q-17"),
+    ),
+    _said(
+        O,
+        "1 checkpoint, 1 passed inspection",
+        CheckpointList(
+            checkpoints=(
+                CheckpointReport(
+                    id="c398",
+                    taken_at=AT - 240,
+                    at_seq=398,
+                    standing="passed",
+                    run=RUN,
+                    mission="nightly",
+                    reason="schedule",
+                    files=212,
+                    bytes=4_718_592,
+                ),
+            )
+        ),
     ),
     _said(PERSON, "deny q-17", Request(command="deny", id="r-1", target="q-17", text="keep raw/"), user=PERSON),
     _said(O, "q-17 denied", Response(request="r-1", command="deny", status="ok", text="q-17 denied"), user=PERSON),

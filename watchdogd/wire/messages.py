@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from watchdogd.core.checkpoint import Grade
 from watchdogd.core.escalation import Escalation, Inbox
 from watchdogd.core.events import Event
 from watchdogd.core.health import Channel, ChannelHealth, Severity
@@ -128,6 +129,36 @@ class DecisionReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointReport:
+    """One checkpoint, without its content."""
+
+    id: str
+    taken_at: float
+    """Unix time (seconds)."""
+    at_seq: int
+    """The last event it contains."""
+    standing: Grade
+    """``passed``: a later inspection found everything up to it healthy; ``tainted``: trouble began before it."""
+    run: str = ""
+    mission: str = ""
+    reason: str = ""
+    """What it was taken for."""
+    files: int = 0
+    bytes: int = 0
+    why: str = ""
+    """What made it incomplete."""
+    missed: int = 0
+    """Paths that were not captured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointList:
+    """The checkpoints that are kept, newest first."""
+
+    checkpoints: tuple[CheckpointReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What a person asks for. The user is the topic's last part, never the payload."""
 
@@ -141,6 +172,10 @@ class Request:
     """Unix time after which it is void (seconds)."""
 
 
+Stage: TypeAlias = Literal["done", "latched", "held", "ordered", "compared"]
+"""``latched`` is followed by ``held``; ``ordered`` by ``compared`` or ``done``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """What became of a request."""
@@ -148,7 +183,7 @@ class Response:
     request: str
     command: str
     status: Literal["ok", "error", "rejected"]
-    stage: Literal["done", "latched", "held"] = "done"
+    stage: Stage = "done"
     text: str
     proof: str = ""
 
@@ -170,6 +205,7 @@ Payload: TypeAlias = (
     | OrderAck
     | Escalation
     | Inbox
+    | CheckpointList
     | Request
     | Response
 )

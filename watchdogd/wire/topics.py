@@ -12,6 +12,7 @@ from watchdogd.core.ids import SEGMENT, AgentRef, Role
 from watchdogd.core.lease.messages import Ack, Answer, Beat, Order, OrderAck
 from watchdogd.wire.messages import (
     ChannelReport,
+    CheckpointList,
     DecisionReport,
     HealthReport,
     Info,
@@ -150,6 +151,14 @@ ROUTES: tuple[Route, ...] = (
         writers=(O,),
         readers=(OPERATOR,),
         summary="how many are open, the newest headline, the worst severity",
+        retain=True,
+    ),
+    Route(
+        template="checkpoints",
+        payload=CheckpointList,
+        writers=(O,),
+        readers=(),
+        summary="the saved states that can be returned to, and which have passed inspection",
         retain=True,
     ),
     Route(

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from watchdogd.core.access import Act, Allow, Approval, Ask, Bounds, Budget, Deny, Ruling, rule
+from watchdogd.core.access import (
+    Act,
+    Allow,
+    Approval,
+    Ask,
+    Bounds,
+    Budget,
+    Deny,
+    Preview,
+    Ruling,
+    only_previews,
+    rule,
+)
 from watchdogd.core.conversation import ToolUse
-from watchdogd.core.errors import ToolError
+from watchdogd.core.errors import SnapshotError, ToolError
 from watchdogd.core.escalation import SHOWN_LIMIT
 from watchdogd.core.events import Args, Gated, Held, Impact, Released, ToolFinished, ToolIntended, ToolStarted
 from watchdogd.core.ids import canonical
@@ -18,6 +30,7 @@ from watchdogd.core.lifecycle import Asked, Run, Started
 from watchdogd.ports import Clock, Record
 from watchdogd.worker.control import Controller
 from watchdogd.worker.journal import Journal
+from watchdogd.worker.preview import Stage
 from watchdogd.worker.tools.call import Call
 from watchdogd.worker.tools.toolbox import ASK, Toolbox
 
@@ -34,6 +47,8 @@ class Passed:
     call: Call
     started: Started
     until_boot_s: float
+    stage: Stage | None = None
+    """The throw-away copy it has to run in; None = where its run's calls run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +84,16 @@ def act_of(call: Call) -> Act:
     )
 
 
+async def _nothing(run: Run, call: Call) -> None:
+    del run, call
+
+
+def _looking_only(call: Call) -> Call:
+    """``call`` with the workspace read-only."""
+    profile = call.profile
+    return call if profile is None else replace(call, profile=replace(profile, writable=False))
+
+
 def fits(args: Args) -> None:
     """Refuses arguments that could not be recorded and shown whole. Raises: ToolError."""
     size = len(canonical(dict(args)))
@@ -88,14 +113,18 @@ class Gate:
         toolbox: Callable[[Run], Toolbox],
         bounds: Callable[[Run], Bounds],
         clock: Clock,
+        stage: Callable[[Run, Call], Awaitable[Stage]],
     ) -> None:
         self._control, self._journal, self._record = control, journal, record
         self._toolbox, self._bounds, self._clock = toolbox, bounds, clock
+        self._stage = stage
         self._started: tuple[int, ...] = ()
         self.hold = ""
         """Why the worker holds just now, for its state topic."""
         self.asking = False
         self.on_change: Callable[[], None] = lambda: None
+        self.before_start: Callable[[Run, Call], Awaitable[None]] = _nothing
+        """What has to be done before an admitted call may change something (a checkpoint)."""
         self.also_hold: Callable[[], str] = lambda: ""
         """A further reason to hold between steps (the disk floor); empty = none."""
 
@@ -135,9 +164,13 @@ class Gate:
     async def _admit(self, run: Run, call: Call, intent: int, *, by_mission: bool) -> Verdict | None:
         await self._until_open(call.impact, intent)
         ruling = self._rule(run, call, by_mission=by_mission)
-        if self._control.told.mode is Mode.SHADOW and not isinstance(ruling, Allow):
+        # In a dry run what is refused stays refused: nothing of it may leave its copy, whatever the mode.
+        shadow = self._control.told.mode is Mode.SHADOW and not run.dry_run
+        if shadow and not isinstance(ruling, Allow):
             self._say_shadow(call, ruling)
             ruling = Allow(why="shadow mode")
+        elif not shadow and by_mission and isinstance(ruling, Allow) and only_previews(self._control.told.level):
+            call = _looking_only(call)
         if call.use.name == ASK and isinstance(ruling, Allow):
             return await self._asked(run, call)
         match ruling:
@@ -145,21 +178,25 @@ class Gate:
                 return self._deny(call, by, reason, instead)
             case Ask(reason=reason):
                 return await self._question(run, call, reason)
+            case Preview() if run.dry_run:  # its toolbox is the copy's
+                return self._start(run, call, intent, "")
+            case Preview(why=why):
+                return await self._previewed(run, call, intent, why)
             case Allow(approval=approval):
+                await self.before_start(run, call)  # may take its time: the start looks at everything once more
                 return self._start(run, call, intent, approval)
 
     def _rule(self, run: Run, call: Call, *, by_mission: bool) -> Ruling:
-        act = act_of(call)
-        if by_mission:
-            act = replace(act, impact=Impact.READ)
         approvals = [one for _, one in self._record.scan(Approval, f"approval/{run.id}/", limit=100_000)]
         return rule(
-            act,
+            act_of(call),
             level=self._control.told.level,
             bounds=self._bounds(run),
             approvals=approvals,
             budget=Budget(left_usd=run.left_usd(), left_tokens=run.left_tokens()),
             now=self._clock.wall(),
+            dry_run=run.dry_run,
+            by_mission=by_mission,
         )
 
     async def _until_open(self, impact: Impact, intent: int) -> None:
@@ -225,14 +262,21 @@ class Gate:
         return Refused(text=f"refused: {reason}.{hint}", by=by)
 
     def _say_shadow(self, call: Call, ruling: Ruling) -> None:
-        by, reason = (
-            (ruling.by, ruling.reason) if isinstance(ruling, Deny) else ("level", getattr(ruling, "reason", ""))
-        )
+        outcome: Literal["deny", "ask", "preview"]
+        match ruling:
+            case Deny(by=by, reason=reason):
+                outcome = "deny"
+            case Ask(reason=reason):
+                outcome, by = "ask", "level"
+            case Preview(why=reason):
+                outcome, by = "preview", "level"
+            case _:
+                return
         self._journal.append(
             Gated(
                 call=call.use.id,
                 tool=call.use.name,
-                outcome="deny" if isinstance(ruling, Deny) else "ask",
+                outcome=outcome,
                 by=f"shadow:{by}",
                 reason=f"{reason} (shadow mode: it runs)",
                 action_digest=call.action_digest,
@@ -326,9 +370,36 @@ class Gate:
     def _answered(self, run: Run, asked: Asked) -> AnswerOrder | None:
         return self._record.load(AnswerOrder, f"answer/{run.id}/{asked.question}")
 
+    # --- previews ---
+
+    async def _previewed(self, run: Run, call: Call, intent: int, why: str) -> Verdict | None:
+        """Lets ``call`` run in a throw-away copy; refused when there is none to be had."""
+        try:
+            stage = await self._stage(run, call)
+        except SnapshotError as none:
+            instead = "read what you need and describe the change you would make"
+            return self._deny(call, "preview", f"{why}, and it cannot be previewed: {none}", instead)
+        passed = None
+        try:
+            self._journal.append(
+                Gated(
+                    call=call.use.id,
+                    tool=call.use.name,
+                    outcome="preview",
+                    by="level",
+                    reason=why,
+                    action_digest=call.action_digest,
+                )
+            )
+            passed = self._start(run, call, intent, "", stage)
+        finally:
+            if passed is None:
+                await stage.discard()
+        return passed
+
     # --- the start ---
 
-    def _start(self, run: Run, call: Call, intent: int, approval: str) -> Passed | None:
+    def _start(self, run: Run, call: Call, intent: int, approval: str, stage: Stage | None = None) -> Passed | None:
         """Puts the start on disk, then looks once more; None = something changed, nothing ran, look again."""
         if self._toolbox(run).prepare(call.use).action_digest != call.action_digest:
             return None  # a file it names changed while it waited: it is looked at, and asked about, anew
@@ -354,7 +425,7 @@ class Gate:
                 seq=seq,
                 action_digest=call.action_digest,
                 approval=approval,
-                reading=call.impact is Impact.READ,
+                reading=call.impact is Impact.READ or stage is not None or run.dry_run,
                 summary=call.summary,
             )
             writing.put("call/current", started)
@@ -366,7 +437,8 @@ class Gate:
             return None
         self._started = (*(one for one in self._started if one > intent - 1_000), seq)
         self._control.launch_began()
-        return Passed(call=call, started=started, until_boot_s=self._control.lease_until)
+        runs = stage.call if stage is not None else call
+        return Passed(call=runs, started=started, until_boot_s=self._control.lease_until, stage=stage)
 
     def never_ran(self, run: Run, started: Started, why: str) -> None:
         """Records that a start came to nothing: an approval it had consumed is whole again."""

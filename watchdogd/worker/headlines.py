@@ -31,7 +31,7 @@ def _of_model(body: e.ModelStarted | e.ModelCalled | e.ProviderError) -> str:
             assert_never(body)
 
 
-def _of_call(body: e.ToolIntended | e.Gated | e.ToolStarted | e.ToolFinished) -> str:
+def _of_call(body: e.ToolIntended | e.Gated | e.ToolStarted | e.ToolFinished | e.Previewed) -> str:
     match body:
         case e.ToolIntended():
             return _short(f"wants {body.summary or body.tool}")
@@ -42,6 +42,9 @@ def _of_call(body: e.ToolIntended | e.Gated | e.ToolStarted | e.ToolFinished) ->
         case e.ToolFinished():
             code = f", exit status {body.exit_code}" if body.exit_code else ""
             return _short(f"{body.tool}: {body.outcome}{code} {body.result.head if body.outcome != 'ok' else ''}")
+        case e.Previewed():
+            what = f"this {body.tool} call" if body.call else "the dry run"
+            return _short(f"preview: {what} would have changed {body.summary if body.total != 0 else 'nothing'}")
         case _:
             assert_never(body)
 
@@ -51,22 +54,26 @@ def headline(event: e.Event) -> str:  # noqa: C901 - one line per kind
     body = event.body
     match body:
         case e.RunStarted():
-            return _short(f"run of {body.mission} began ({body.trigger}): {body.goal}")
+            dry = "dry run" if body.dry_run else "run"
+            return _short(f"{dry} of {body.mission} began ({body.trigger}): {body.goal}")
         case e.UserSaid():
             return _short(f"{body.who or 'user'}: {body.text.head}")
         case e.ModelStarted() | e.ModelCalled() | e.ProviderError():
             return _of_model(body)
-        case e.ToolIntended() | e.Gated() | e.ToolStarted() | e.ToolFinished():
+        case e.ToolIntended() | e.Gated() | e.ToolStarted() | e.ToolFinished() | e.Previewed():
             return _of_call(body)
         case e.ContextEdited():
             return f"{body.cleared_tokens} tokens of old context cleared by {body.by}"
         case e.MemoryWritten():
             return f"memory: {body.path}"
         case e.CheckpointTaken():
-            return f"checkpoint {body.checkpoint} ({body.reason}){'' if body.complete else ', incomplete'}"
+            if not body.checkpoint:
+                return _short(f"no checkpoint ({body.reason}): {body.why}")
+            return f"checkpoint {body.checkpoint} ({body.reason}){'' if body.complete else f', incomplete: {body.why}'}"
         case e.RolledBack():
-            done = f"back at checkpoint {body.checkpoint}"
-            return done if body.ok else _short(f"no rollback to {body.checkpoint}: {body.reason}")
+            return _short(_of_return(body))
+        case e.Compared():
+            return _short(f"checkpoint {body.checkpoint}: {body.text}")
         case e.Nudged():
             return _short(f"nudged: {body.text}")
         case e.Probed():
@@ -85,3 +92,12 @@ def headline(event: e.Event) -> str:  # noqa: C901 - one line per kind
             return "time passed"
         case _:
             assert_never(body)
+
+
+def _of_return(body: e.RolledBack) -> str:
+    if body.ok:
+        moved = f"{body.changed} paths put back, {body.quarantined} moved to quarantine"
+        return f"back at checkpoint {body.checkpoint}: {moved}; what was there is kept as {body.saved_as}"
+    if body.at == "between":
+        return f"the return to {body.checkpoint} cannot end yet and is tried again: {body.reason}"
+    return f"no return to {body.checkpoint}, nothing was changed: {body.reason}"

@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from watchdogd.core.conversation import Message, result, said
+from watchdogd.core.errors import RecordFenced, RecordFull, SnapshotError
 from watchdogd.core.events import RunFinished, RunStarted, ToolFinished
 from watchdogd.core.lease.messages import RunOrder
 from watchdogd.core.lifecycle import Mission, Run, Started
 from watchdogd.ports import Clock, Record, Schedule
+from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.journal import Journal, Writing
-from watchdogd.worker.run import Drained, Runner, in_doubt
+from watchdogd.worker.preview import LOST, Rehearsals, would_have
+from watchdogd.worker.run import DISK_RETRY_S, Drained, Runner, in_doubt
 
 KEEP_RUNS = 20
 """Finished runs whose conversation is kept."""
@@ -42,14 +45,17 @@ class Missions:
         journal: Journal,
         schedule: Schedule,
         clock: Clock,
+        checkpoints: Checkpoints,
         workspace: str,
         daemon_boot: str,
+        rehearsals: Rehearsals,
     ) -> None:
         self.missions = dict(missions)
         self._triggers = tuple(triggers)
         self._runner, self._record, self._journal = runner, record, journal
-        self._schedule, self._clock = schedule, clock
+        self._schedule, self._clock, self._checkpoints = schedule, clock, checkpoints
         self._workspace, self._daemon_boot = workspace, daemon_boot
+        self._rehearsals = rehearsals
         self._due = asyncio.Event()
         self.current: asyncio.Task[RunFinished] | None = None
         self.last: RunFinished | None = None
@@ -57,7 +63,7 @@ class Missions:
     def request(self, mission: str, trigger: str) -> None:
         """Queues ``mission``, unless a start of it already waits."""
         waiting = self._record.scan(RunOrder, "queue/")
-        if any(order.mission == mission and order.by == trigger for _, order in waiting):
+        if any(order.mission == mission and order.by == trigger and not order.dry_run for _, order in waiting):
             return
         with self._journal.transaction() as writing:
             writing.put(f"queue/{trigger}-{self._clock.nonce()}", RunOrder(mission=mission, by=trigger))
@@ -69,14 +75,16 @@ class Missions:
 
     async def run(self) -> None:
         """Triggers, and one run after the other, for as long as the worker lives."""
+        await self._checkpoints.ready()
         for trigger in self._triggers:
             self._arm(trigger)
         recovered = self._record.load(Run, "run/current")
         if recovered is not None:
             self._recover(recovered)
-            await self._carry_out(recovered)
+            await self._carry_out(recovered, lost=recovered.dry_run)
         while True:
             self._due.clear()
+            await self._roll_back(None)
             queued = self._record.scan(RunOrder, "queue/", limit=1)
             if self._runner.draining:
                 raise Drained
@@ -99,7 +107,7 @@ class Missions:
                     return
                 open_run = self._record.load(Run, "run/current")
                 if (
-                    open_run is None or open_run.mission.name != trigger.mission
+                    open_run is None or open_run.dry_run or open_run.mission.name != trigger.mission
                 ):  # else that run goes on: it is the start
                     self.request(trigger.mission, "start")
                 with self._journal.transaction() as writing:
@@ -138,6 +146,7 @@ class Missions:
                     deadline_s=mission.deadline_s,
                     trigger=order.by,
                     dry_run=order.dry_run,
+                    request=order.request,
                 )
             )
             writing.put(f"message/{run.id}/000000", said("user", mission.goal))
@@ -145,7 +154,19 @@ class Missions:
             writing.drop(key)
         return run
 
-    def _recover(self, run: Run) -> None:
+    async def _roll_back(self, run: Run | None) -> None:
+        """Carries out the rollback that is due, if any, to its end. Raises: Drained, RecordFenced."""
+        while self._checkpoints.due:
+            if self._runner.draining:
+                raise Drained  # it is on disk, and the first thing the next worker does
+            try:
+                await self._checkpoints.roll_back(run)
+            except RecordFenced:
+                raise
+            except RecordFull:
+                await self._clock.sleep(DISK_RETRY_S)
+
+    def _recover(self, run: Run, *, because: str = "effect") -> None:
         """W1: a started call without its end is in doubt; reads may be repeated, all others are told to the model."""
         self._journal.run, self._journal.step = run.id, run.step
         started = self._record.load(Started, "call/current")
@@ -158,7 +179,7 @@ class Missions:
                     call=started.call,
                     tool=started.tool,
                     outcome="in_doubt",
-                    error_class="read" if started.reading else "effect",
+                    error_class="read" if started.reading else because,
                     result=self._journal.text(text),
                 )
             )
@@ -181,10 +202,20 @@ class Missions:
         writing.put(f"message/{run.id}/{index + 1:06d}", Message(role="user", content=(block,)))
         writing.put("run/current", replace(run, messages=run.messages + 1))
 
-    async def _carry_out(self, run: Run) -> None:
+    async def _carry_out(self, run: Run, *, lost: bool = False) -> None:
+        """Works on ``run`` to its end; ``lost`` is a dry run whose copy died with an earlier worker."""
         self._journal.run, self._journal.step = run.id, run.step
-        run = self._record.load(Run, "run/current") or run
-        finished = await self._ended(run)
+        finished = self._without_copy(run, LOST) if lost else None
+        try:
+            while finished is None:
+                await self._roll_back(self._record.load(Run, "run/current") or run)
+                run = self._record.load(Run, "run/current") or run
+                finished = await self._ended(run)
+            would = await self._rehearsals.end() if run.dry_run else None
+            if would is not None:
+                finished = replace(finished, reason=f"{finished.reason} (dry run: {would_have(would)})")
+        finally:
+            await self._rehearsals.discard()
         self.last = finished
         with self._journal.transaction() as writing:
             cut = self._record.load(Started, "call/current")
@@ -199,6 +230,8 @@ class Missions:
                         result=self._journal.text(text),
                     )
                 )
+            if would is not None:
+                writing.event(would)
             writing.event(finished)
             writing.drop("run/current")
             writing.drop("call/current")
@@ -208,9 +241,14 @@ class Missions:
         self._runner.run_now = None
         self._journal.run, self._journal.step = "", 0
 
-    async def _ended(self, run: Run) -> RunFinished:
-        """The run's end; a stop cancels whatever it is doing. Raises: Drained, RecordFenced."""
-        task = asyncio.get_running_loop().create_task(self._runner.carry_out(run), name=f"run {run.id}")
+    async def _ended(self, run: Run) -> RunFinished | None:
+        """The run's end; None when a rollback has to be done first. Both cancel whatever it is doing.
+
+        Raises:
+            Drained: told to end.
+            RecordFenced: another worker has taken over.
+        """
+        task = asyncio.get_running_loop().create_task(self._performed(run), name=f"run {run.id}")
         self.current = task
         try:
             await asyncio.wait({task})
@@ -225,10 +263,33 @@ class Missions:
         if stored is not None and stored.stop:
             cost = None if stored.unpriced else round(stored.spent_usd, 6)
             return RunFinished(outcome="stopped", reason=stored.stop, cost_usd=cost, steps=stored.step)
+        if stored is not None and self._checkpoints.due and not self._runner.draining:
+            self._recover(stored, because="rolled_back")
+            return None
         raise Drained
 
+    async def _performed(self, run: Run) -> RunFinished:
+        """The run's end; a dry run begins with its copy and has nothing to fall back on.
+
+        Raises:
+            Drained: told to end.
+            RecordFenced: another worker has taken over.
+        """
+        if run.dry_run:
+            self._runner.run_now = run
+            try:
+                await self._rehearsals.begin(run)
+            except SnapshotError as why:
+                return self._without_copy(run, f"no dry run: {why}")
+        return await self._runner.carry_out(run)
+
+    @staticmethod
+    def _without_copy(run: Run, why: str) -> RunFinished:
+        cost = None if run.unpriced else round(run.spent_usd, 6)
+        return RunFinished(outcome="failed", reason=why, cost_usd=cost, steps=run.step)
+
     def stop_now(self) -> None:
-        """A stop was ordered: what the run is doing is cancelled; its tool's process tree is killed first."""
+        """A stop or a rollback was ordered: what the run does is cancelled; its tool's process tree is killed first."""
         if self.current is not None:
             self.current.cancel()
 

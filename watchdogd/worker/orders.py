@@ -10,7 +10,8 @@ from watchdogd.core.access import Approval
 from watchdogd.core.events import Answered, Body, Nudged
 from watchdogd.core.lease.messages import (
     AnswerOrder,
-    MarkOrder,
+    CompareOrder,
+    ForgetOrder,
     NudgeOrder,
     Order,
     RollbackOrder,
@@ -19,6 +20,7 @@ from watchdogd.core.lease.messages import (
 )
 from watchdogd.core.lifecycle import Asked, Run
 from watchdogd.ports import Record
+from watchdogd.worker.checkpoints import ORDERED, Ordered, ordered, refused
 from watchdogd.worker.journal import Journal, Writing
 
 
@@ -37,6 +39,8 @@ class OrderBook:
             note = "" if not stale else f"meant for run {order.run}, which is over"
             if not stale:
                 note = self._effect(writing, order, run)
+            elif isinstance(order.body, RollbackOrder):
+                writing.event(refused(order.body, note))  # its latch waits for an answer
             writing.put("last_n", order.n)
         if not stale:
             self.on_applied(order)
@@ -59,11 +63,24 @@ class OrderBook:
                     return f"no mission is called {body.mission}"
                 writing.put(f"queue/{order.n:012d}", body)
                 return ""
-            case RollbackOrder() | MarkOrder():
-                writing.put(f"checkpoint-order/{order.n:012d}", body)
+            case RollbackOrder():
+                return self._rollback(writing, order.n, body)
+            case CompareOrder():
+                writing.put(f"compare/{order.n:012d}", body)
+                return ""
+            case ForgetOrder():
+                writing.put(f"forget/{order.n:012d}", body)
                 return ""
             case _:
                 assert_never(body)
+
+    def _rollback(self, writing: Writing, n: int, body: RollbackOrder) -> str:
+        if self._record.load(Ordered, ORDERED) is not None:
+            note = "another rollback is under way"
+            writing.event(refused(body, note))
+            return note
+        writing.put(ORDERED, ordered(n, body))
+        return ""
 
     @staticmethod
     def _nudge(writing: Writing, n: int, body: NudgeOrder, run: Run | None) -> str:

@@ -21,6 +21,7 @@ from watchdogd.core.errors import ModelError, RecordFenced, RecordFull, ToolErro
 from watchdogd.core.events import (
     HEAD_CHARS,
     Args,
+    Body,
     Held,
     ModelCalled,
     ModelStarted,
@@ -34,6 +35,7 @@ from watchdogd.core.events import (
 from watchdogd.core.ids import canonical
 from watchdogd.core.lifecycle import Run, Started
 from watchdogd.ports import Clock, Model, ModelReply, ModelRequest, Record
+from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.control import Controller
 from watchdogd.worker.gate import LARGEST_ARGS_BYTES, Gate, Passed, Refused, Replied
 from watchdogd.worker.journal import Journal
@@ -87,9 +89,12 @@ class Runner:
         toolbox: Callable[[Run], Toolbox],
         clock: Clock,
         control: Controller,
+        checkpoints: Checkpoints,
     ) -> None:
         self._mind, self._gate, self._journal, self._record = mind, gate, journal, record
         self._toolbox, self._clock, self._control = toolbox, clock, control
+        self._checkpoints = checkpoints
+        gate.before_start = checkpoints.before
         self.run_now: Run | None = None
         self.draining = False
         self.executing = False
@@ -152,6 +157,8 @@ class Runner:
         uses = unanswered(self._conversation)
         if uses:
             await self._call(uses[0])
+            return None
+        if await self._checkpoints.at_boundary(self._run):
             return None
         self._take_in_what_was_said()
         if self._conversation[-1].role == "assistant":
@@ -311,13 +318,20 @@ class Runner:
         self._extend(blocks, drop=[key for key, _ in said])
 
     def _extend(
-        self, blocks: Sequence[Block], *, drop: Sequence[str] = (), finished: ToolFinished | None = None
+        self,
+        blocks: Sequence[Block],
+        *,
+        drop: Sequence[str] = (),
+        finished: ToolFinished | None = None,
+        also: Sequence[Body] = (),
     ) -> None:
         """Adds user blocks to the conversation, with the event and the cells that belong to them, in one go."""
         conversation = with_user(self._conversation, blocks)
         index = len(conversation) - 1
         run = replace(self._run, messages=len(conversation))
         with self._journal.transaction() as writing:
+            for body in also:
+                writing.event(body)
             if finished is not None:
                 writing.event(finished)
                 writing.drop("call/current")
@@ -356,20 +370,25 @@ class Runner:
 
     def _take_in(self, use: ToolUse, outcome: Outcome) -> None:
         blocks = [result(use.id, outcome.text, is_error=not outcome.ok)]
-        self._extend(blocks, finished=self._finished(use, outcome))
+        self._extend(blocks, finished=self._finished(use, outcome), also=outcome.events)
 
     async def _execute(self, passed: Passed) -> Outcome | None:
         """Runs an admitted call; None = it never began (the launcher saw the lease's end), so it is gated anew."""
-        call = passed.call
-        running = self._toolbox(self._run).run(
-            call, until_boot_s=passed.until_boot_s, launched=self._control.launch_over
-        )
+        call, stage = passed.call, passed.stage
+        toolbox = stage.toolbox if stage is not None else self._toolbox(self._run)
+        running = toolbox.run(call, until_boot_s=passed.until_boot_s, launched=self._control.launch_over)
         self.executing = True
         try:
-            outcome = await self._watched(running)
+            try:
+                outcome = await self._watched(running)
+            finally:
+                self.executing = False
+                self._control.call_over()
+            if stage is not None and not outcome.aborted:
+                outcome = await stage.ended(outcome)
         finally:
-            self.executing = False
-            self._control.call_over()
+            if stage is not None:
+                await stage.discard()
         if outcome.aborted:
             why = "the lease ended before the call could begin"
             await self._on_disk(lambda: self._gate.never_ran(self._run, passed.started, why))
@@ -456,6 +475,8 @@ class Runner:
 
     def _note_check(self, use: ToolUse, outcome: Outcome) -> None:
         with self._journal.transaction() as writing:
+            for body in outcome.events:
+                writing.event(body)
             writing.event(self._finished(use, outcome))
             writing.drop("call/current")
 

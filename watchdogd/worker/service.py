@@ -7,10 +7,11 @@ from contextlib import suppress
 
 from watchdogd.core.errors import RecordFull
 from watchdogd.core.events import Resources
-from watchdogd.core.lease.messages import Order, StopOrder
+from watchdogd.core.lease.messages import Order, RollbackOrder, StopOrder
 from watchdogd.core.lifecycle import status
 from watchdogd.ports import Clock, Gauge
 from watchdogd.wire.messages import WorkerStatus
+from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.control import Controller
 from watchdogd.worker.gate import Gate
 from watchdogd.worker.journal import Journal
@@ -33,6 +34,7 @@ class Worker:
         gate: Gate,
         runner: Runner,
         missions: Missions,
+        checkpoints: Checkpoints,
         journal: Journal,
         gauge: Gauge,
         clock: Clock,
@@ -40,6 +42,7 @@ class Worker:
         sandbox: str,
     ) -> None:
         self._control, self._gate, self._runner = control, gate, runner
+        self._checkpoints = checkpoints
         self._missions, self._journal, self._gauge, self._clock = missions, journal, gauge, clock
         self._floor_bytes, self._sandbox = disk_floor_bytes, sandbox
         self._low = ""
@@ -49,8 +52,9 @@ class Worker:
 
     def applied(self, order: Order) -> None:
         """An order took effect on disk: wakes whoever it concerns."""
-        if isinstance(order.body, StopOrder):
+        if isinstance(order.body, StopOrder | RollbackOrder):
             self._missions.stop_now()
+        self._checkpoints.poke()
         self._missions.poke()
         self._control.poke()
 
@@ -61,6 +65,7 @@ class Worker:
                 tasks.create_task(self._control.run(), name="control"),
                 tasks.create_task(self._watching_resources(), name="resources"),
                 tasks.create_task(self._saying(), name="state"),
+                tasks.create_task(self._checkpoints.errands(), name="errands"),
             ]
             with suppress(Drained):
                 await self._missions.run()
@@ -91,7 +96,7 @@ class Worker:
             self._control.latch,
             self._gate.hold,
             self._gate.asking,
-            rolling_back=False,
+            returning=self._checkpoints.returning,
         )
         if now != self._control.status.status:
             self._since = self._clock.wall()
@@ -103,6 +108,7 @@ class Worker:
                 step=run.step if run else 0,
                 latches=self._control.latches,
                 why=why,
+                checkpoint=self._checkpoints.latest,
                 sandbox=self._sandbox,
                 since=self._since,
                 spent_usd=None if run is None or run.unpriced else round(run.spent_usd, 6),

@@ -354,8 +354,16 @@ class Archive:
     def _fits(self, pack_bytes: int) -> None:
         if self.packs.total_bytes() + pack_bytes > self._quota.store_bytes:
             raise SnapshotError(f"the checkpoints would grow past their quota of {self._quota.store_bytes:,} bytes")
+        self.refuse_when_full()
+
+    def refuse_when_full(self, more_bytes: int = 0) -> None:
+        """Lets pass what leaves enough of the disk free after ``more_bytes``.
+
+        Raises:
+            SnapshotError: it would not.
+        """
         disk = os.statvfs(self.directory)
-        if disk.f_bavail * disk.f_frsize < self._quota.free_bytes:
+        if disk.f_bavail * disk.f_frsize - more_bytes < self._quota.free_bytes:
             raise SnapshotError(f"less than {self._quota.free_bytes:,} bytes are free in {self.directory}")
 
 

@@ -17,9 +17,11 @@ _FILE_BYTES = 256 * 1024
 """Larger files are not compared line by line."""
 
 
-def readable(changes: Changes, was: Reader, now: Reader, *, lines: int = 400, files: int = 50) -> list[str]:
+def readable(
+    changes: Changes, was: Reader, now: Reader, *, lines: int = 400, files: int = 50, listed: int = 200
+) -> list[str]:
     """The list of changes, then the lines of the first ``files`` files that are text, ``lines`` lines in all."""
-    found = [changes.headline, *changes.lines()]
+    found = [changes.headline, *changes.lines(listed)]
     texts = [item for item in changes.items if _is_text_change(item)]
     for item in texts[:files]:
         found += _of(item, was, now, lines)

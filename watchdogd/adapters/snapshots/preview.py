@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
 from watchdogd.adapters.snapshots import trees
-from watchdogd.adapters.snapshots.archive import Archive, HashOnly
+from watchdogd.adapters.snapshots.archive import Archive, HashOnly, Scanned
 from watchdogd.adapters.snapshots.copying import copy, copy_file, give_rights
 from watchdogd.adapters.snapshots.descent import Descent, opened_directory, remove
 from watchdogd.adapters.snapshots.difference import Reader, readable
@@ -46,6 +46,8 @@ class Preview:
         """Whether its blocks are shared with the workspace."""
         self.missing: tuple[tuple[str, str], ...] = ()
         """Paths that the copy does not have, and why."""
+        self.go_on: Callable[[], bool] = lambda: True
+        """Asked before each file that is copied; False ends the making."""
 
     def __enter__(self) -> Preview:
         self.make()
@@ -58,21 +60,37 @@ class Preview:
         """Makes the copy.
 
         Raises:
-            SnapshotError: the workspace is refused, keeps changing or is too large, or the disk is full.
+            SnapshotError: the workspace is refused, keeps changing or is too large, the disk is full or would be, or
+                ``go_on`` said no; no copy is left.
         """
         with self._archive.lock, opened(self._root, state=self._archive.state) as fd:
-            source = self._archive.scan(fd, self._root, self._exclude, self._sink)
+            source = self._scanned(fd)
             if source.entry is None or source.why:
-                raise SnapshotError(f"no preview of {self._root}: {source.why}")
+                raise self._none(source.why)
             size = totals(source.known)[1]
             if size > self._most_bytes:
-                raise SnapshotError(f"no preview of {self._root}: {size:,} bytes, {self._most_bytes:,} are the most")
+                raise self._none(f"{size:,} bytes, {self._most_bytes:,} are the most")
             try:
                 os.makedirs(self.path, mode=0o700)  # noqa: PTH103 - one style of paths in this package
+            except OSError as error:
+                raise self._none(str(error)) from error
+            try:
                 self._fill(fd, source.known, source.entry)
             except OSError as error:
                 self.discard()
-                raise SnapshotError(f"no preview of {self._root}: {error}") from error
+                raise self._none(str(error)) from error
+            except BaseException:
+                self.discard()
+                raise
+
+    def _scanned(self, fd: int) -> Scanned:
+        try:
+            return self._archive.scan(fd, self._root, self._exclude, self._sink)
+        except OSError as error:
+            raise self._none(str(error)) from error
+
+    def _none(self, why: str) -> SnapshotError:
+        return SnapshotError(f"no preview of {self._root}: {why}")
 
     def changes(self) -> Changes:
         """What is different in the copy by now.
@@ -82,23 +100,27 @@ class Preview:
         """
         if self._was is None:
             raise SnapshotError(f"there is no preview of {self._root}")
-        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            found = self._archive.walked(fd, self._known, self._exclude, self._sink)
-        finally:
-            os.close(fd)
+            found = self._walked()
+        except OSError as error:
+            raise SnapshotError(f"the preview cannot be compared: {error}") from error
         if found.entry is None:
             raise SnapshotError(f"the preview cannot be compared: {found.why}")
         items = changes(self._was, found.entry, lambda ref: trees.loaded(ref, self._sink.trees.__getitem__))
         return Changes(since="the workspace", items=tuple(items), unsure=found.changing)
 
-    def text(self, *, lines: int = 400) -> list[str]:
-        """What is different, readable, at most ``lines`` lines.
+    def text(self, found: Changes | None = None, *, lines: int = 400) -> list[str]:
+        """What is different (``found``, where it is known already), readable, at most ``lines`` lines.
+
+        A tenth of the lines may name paths and a fiftieth of so many files are compared line by line, but no fewer
+        than 200 and 50.
 
         Raises:
             SnapshotError: it cannot be read.
         """
-        return readable(self.changes(), reader(self._root), reader(self.path), lines=lines)
+        changes = self.changes() if found is None else found
+        listed, files = max(200, lines // 10), max(50, lines // 50)
+        return readable(changes, reader(self._root), reader(self.path), lines=lines, files=files, listed=listed)
 
     def discard(self) -> None:
         """Removes the copy.
@@ -109,6 +131,13 @@ class Preview:
         self._was = None
         with suppress(FileNotFoundError):
             discard(self._archive.directory, os.path.basename(self.path))  # noqa: PTH119 - as above
+
+    def _walked(self) -> Scanned:
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return self._archive.walked(fd, self._known, self._exclude, self._sink)
+        finally:
+            os.close(fd)
 
     def _fill(self, fd: int, source: Known, root: Entry) -> None:
         place = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -134,6 +163,9 @@ class Preview:
     ) -> Iterator[tuple[str, str]]:
         for name, entry in source.entries.items():
             below = f"{path}/{name}" if path else name
+            if not self.go_on():
+                raise self._none("it was called off")
+            self._archive.refuse_when_full(entry.size)
             if entry.kind is Kind.DIR:
                 os.mkdir(name, 0o700, dir_fd=place)
                 inner, outer = opened_directory(name, fd), opened_directory(name, place)

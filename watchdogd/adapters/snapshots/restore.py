@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import assert_never
 
 from watchdogd.adapters.snapshots.archive import Archive, HashOnly, Scanned
 from watchdogd.adapters.snapshots.descent import Descent, change_mode, held, remove, status
@@ -21,7 +21,8 @@ from watchdogd.adapters.snapshots.packs import sync_disk
 from watchdogd.adapters.snapshots.quarantine import Moves, Quarantines
 from watchdogd.adapters.snapshots.staging import Staging
 from watchdogd.core.changes import shown
-from watchdogd.core.errors import SnapshotError
+from watchdogd.core.errors import RestoreUnfinished, SnapshotError
+from watchdogd.core.rollback import Restored
 from watchdogd.core.tree import (
     Effect,
     Entry,
@@ -39,29 +40,6 @@ from watchdogd.core.tree import (
 
 _ROUNDS = 3
 """Plans made one after another before a workspace that never becomes what was planned is given up."""
-
-
-class RestoreUnfinished(SnapshotError):
-    """A restore had begun to change the workspace and could not end; ``recover`` finishes it, forward."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
-    """How a restore ended. Every path was compared with the checkpoint afterwards."""
-
-    checkpoint: str
-    quarantine: str
-    """Where what was moved lies; empty when nothing had to be changed."""
-    at: Literal["target", "before"]
-    """Where the workspace is: at the checkpoint, or untouched (a restore that died before its first change)."""
-    changed: int = 0
-    """Paths put in place or given other permissions."""
-    quarantined: tuple[str, ...] = ()
-    """Paths that were moved out of the workspace."""
-    residue: tuple[Residue, ...] = ()
-    """Paths that are not as they were, because they were not captured or must not be touched."""
-    finished_forward: bool = False
-    """Whether a crash lay in between."""
 
 
 @dataclass(frozen=True, slots=True)

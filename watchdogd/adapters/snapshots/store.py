@@ -15,12 +15,13 @@ from watchdogd.adapters.snapshots.manifests import checked_id
 from watchdogd.adapters.snapshots.packs import ref_of
 from watchdogd.adapters.snapshots.preview import Preview, discard_all
 from watchdogd.adapters.snapshots.quarantine import Quarantined, Quarantines
-from watchdogd.adapters.snapshots.restore import Restoration, Restored, RestoreUnfinished
+from watchdogd.adapters.snapshots.restore import Restoration
 from watchdogd.adapters.snapshots.roots import opened
 from watchdogd.adapters.snapshots.scan import missed_in, totals
 from watchdogd.core.changes import Changes
 from watchdogd.core.checkpoint import MISSED_NAMED, Extra, Manifest
-from watchdogd.core.errors import SnapshotError
+from watchdogd.core.errors import RestoreUnfinished, SnapshotError
+from watchdogd.core.rollback import Restored
 from watchdogd.core.tree import changes
 from watchdogd.ports import Clock
 

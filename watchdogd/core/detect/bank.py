@@ -109,6 +109,26 @@ class Bank:
             calls=CallState(), plain=[one.start() for one in self._plain], rules=[one.start() for one in self._rules]
         )
 
+    def anew(self, state: BankState, began: Event | None) -> BankState:
+        """The state after a return to a checkpoint: what was undone counts for nothing, but what it cost was spent.
+
+        Args:
+            state: of before the return; used up.
+            began: the run's first event, which tells its goal, rules and bounds.
+        """
+        fresh = self.start()
+        if began is not None:
+            fresh, _ = self.step(fresh, began)
+        for at, one in enumerate(self._plain):
+            if one.channel is Channel.COST:
+                fresh.plain[at] = state.plain[at]
+        for at, rule in enumerate(self._rules):
+            if rule.channel is Channel.COST:
+                fresh.rules[at] = state.rules[at]
+        fresh.risks = {name: one for name, one in state.risks.items() if one[0] is Channel.COST}
+        fresh.events = state.events
+        return fresh
+
     def step(self, state: BankState, event: Event) -> tuple[BankState, tuple[Finding, ...]]:
         """The state after ``event`` and all that it shows; ``state`` is used up."""
         state.events += 1

@@ -146,6 +146,8 @@ class RunOrder:
     mission: str
     by: str = ""
     dry_run: bool = False
+    request: str = ""
+    """The person's request behind it, so that whoever sent it knows the run again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,16 +163,25 @@ class RollbackOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MarkOrder:
-    """A checkpoint passed inspection, or lost that standing."""
+class CompareOrder:
+    """Say what a return to a checkpoint would change."""
 
-    kind: Literal["mark"] = "mark"
+    kind: Literal["compare"] = "compare"
     checkpoint: str
-    passed: bool
-    reason: str = ""
+    request: str
+    """The request it answers."""
+    by: str = ""
 
 
-OrderBody: TypeAlias = NudgeOrder | AnswerOrder | StopOrder | RunOrder | RollbackOrder | MarkOrder
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetOrder:
+    """These checkpoints are no longer needed."""
+
+    kind: Literal["forget"] = "forget"
+    checkpoints: tuple[str, ...]
+
+
+OrderBody: TypeAlias = NudgeOrder | AnswerOrder | StopOrder | RunOrder | RollbackOrder | CompareOrder | ForgetOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

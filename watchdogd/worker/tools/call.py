@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from watchdogd.core.conversation import ToolUse
-from watchdogd.core.events import Args, Impact
+from watchdogd.core.events import Args, Body, Impact
 from watchdogd.ports import SandboxProfile, ToolSpec
 
 
@@ -59,6 +59,8 @@ class Outcome:
     changed: tuple[str, ...] = ()
     aborted: bool = False
     """It never began: the launcher saw the lease's end."""
+    events: tuple[Body, ...] = ()
+    """Recorded together with its end."""
 
 
 class Tool(Protocol):

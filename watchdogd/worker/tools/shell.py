@@ -68,20 +68,20 @@ class ShellTool:
         command = text_of(args, "command")
         if "\0" in command:
             raise ToolError("shell: the command holds a NUL character", kind="invalid")
-        seen = assess(command, workspace=self._profile.workspace, protected=self._profile.protected)
+        seen = assess(command, workspace=self._profile.seen_at, protected=self._profile.protected)
         return Prepared(
             impact=seen.impact,
             summary=" ".join(command.split())[:200],
             reasons=seen.reasons,
             writes=tuple(dict.fromkeys((*seen.protected, *seen.writes))),
             # What only looks needs nobody's approval, and so nothing to bind one to.
-            reads=() if seen.impact is Impact.READ else _files(command, seen.commands, self._profile.workspace),
+            reads=() if seen.impact is Impact.READ else _files(command, seen.commands, self._profile.seen_at),
             hosts=seen.hosts,
             dangers=tuple(f"{danger.kind}: {danger.text}" for danger in seen.dangers),
             profile=replace(
                 self._profile,
                 writable=seen.impact is not Impact.READ,
-                network=seen.impact in (Impact.NETWORK, Impact.EXTERNAL),
+                network=seen.impact in (Impact.NETWORK, Impact.EXTERNAL) and not self._profile.shown_as,
                 time_s=min(self._profile.time_s, number_of(args, "time_s", 2**31)),
             ),
         )

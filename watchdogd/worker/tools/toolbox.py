@@ -25,14 +25,17 @@ BOUND_BYTES = 32 * 1024**2
 
 
 class Toolbox:
-    """Prepares and runs the calls of one run. Without a sandbox there is no shell."""
+    """Prepares and runs the calls of one run. Without a sandbox there is no shell.
+
+    Over a copy (``profile.shown_as``) ``files`` are the copy's, and every path is still named as in the workspace.
+    """
 
     def __init__(
         self, *, run: str, files: Files, sandbox: Sandbox | None, profile: SandboxProfile, clock: Clock
     ) -> None:
-        self._run, self._files, self._workspace = run, files, profile.workspace
+        self._run, self._files, self._workspace = run, files, profile.seen_at
         self._sandbox = sandbox.name if sandbox is not None else ""
-        tools: list[Tool] = [kind(files, clock, profile.workspace) for kind in (ViewTool, CreateTool, EditTool)]
+        tools: list[Tool] = [kind(files, clock, profile.seen_at) for kind in (ViewTool, CreateTool, EditTool)]
         if sandbox is not None:
             tools.insert(0, ShellTool(sandbox, profile))
         self._tools: Mapping[str, Tool] = {tool.spec.name: tool for tool in (*tools, AskTool())}

@@ -6,7 +6,6 @@ from typing_extensions import override
 
 from watchdogd.core.errors import ToolError
 from watchdogd.core.events import Args, Impact
-from watchdogd.core.shell.paths import normal
 from watchdogd.ports import ToolSpec
 from watchdogd.worker.tools.arguments import number_of, text_of
 from watchdogd.worker.tools.call import Prepared
@@ -51,7 +50,7 @@ class ViewTool(FileTool):
 
     @override
     def effect(self, args: Args) -> tuple[str, tuple[str, ...]]:
-        path = normal(text_of(args, "path"))
+        path = self.located(text_of(args, "path"))
         if path == "." or self._files.is_dir(path):
             names, cut = self._files.list(path, limit=ENTRIES)
             return "\n".join(names) + (f"\n[more than {ENTRIES} entries]" if cut else "") or "(empty directory)", ()
