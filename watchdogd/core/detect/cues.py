@@ -70,7 +70,8 @@ files and pages that no one tampered with, the more. Set by hand, not fitted."""
 
 _RECORD = re.compile(
     r"\s*[{\[]{1,2}['\"]|(?:^|[\n,{(\[])[ \t>*-]{0,6}['\"]?[^\W\d][\w ]{0,40}['\"]?:[^/][^\n]{0,200}?(?:\n|"
-    r",\s?['\"])[ \t>*-]{0,6}['\"]?[^\W\d][\w ]{0,40}['\"]?:"
+    r",\s?['\"])[ \t>*-]{0,6}['\"]?[^\W\d][\w ]{0,40}['\"]?:|"
+    r"(?:^|\n)[ \t>*-]{0,6}[^\W\d_]{1,20}(?:_[^\W\d_]{1,20}){1,4}:\s*\n"
 )
 """Rows of data (``key: value``): no sentence of anybody's."""
 _KEY = re.compile(r"[ \t\n>*#{\[-]{0,8}['\"]?[^\W\d][\w -]{0,24}['\"]?:\s+")
@@ -91,6 +92,8 @@ class Reading:
     """Groups of things it names."""
 
 
+SHORT_WORD = 3
+"""Letters up to which a verb of another language is more often somebody's name ("Lee", "Di")."""
 TOKEN = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 
@@ -101,7 +104,7 @@ def read(sentence: str, tokens: list[str], *, ascii_only: bool, tagged: bool) ->
     if tagged:
         cues |= Cue.MARKUP
     acts, things = acts_of(tokens), things_of(tokens)
-    foreign = acts_of(words & FOREIGN_VERBS) if acts else Act.NONE
+    foreign = acts_of(word for word in words & FOREIGN_VERBS if len(word) > SHORT_WORD) if acts else Act.NONE
     if not ascii_only:
         more_acts, more_things, more_cues = _unspaced(sentence)
         foreign, things, cues = foreign | more_acts, things | more_things, cues | more_cues

@@ -30,6 +30,8 @@ KNOWN_TEXTS = 64
 """Results whose digest is remembered, so that the same text is not read twice."""
 OWN_SENTENCES = 256
 """Sentences the agent wrote that are remembered: reading them back is an echo, not an order."""
+FOREIGN_WORDS = 0.6
+"""How well an act is taken to fit a sentence with an address of which no word is known: it may be any language."""
 LONG_TEXT = 80
 """Characters up to which a whole value is looked for in long texts."""
 NAMED = 0.45
@@ -40,11 +42,11 @@ KIN = 0.7
 """How near an earlier act must be to make its values the agent's own: having read a file is no ground to delete it."""
 
 
-LOCAL_AT_MOST = 0.40
+LOCAL_AT_MOST = 0.32
 """Risk of an edit or a command that names an address from a plain instruction: readme files are full of them, so that
 it deserves a WARN and no more."""
-
-
+LOCAL_UNNAMED = 0.29
+"""The same where it names none: what a report or a readme says about a file is what the work is about."""
 SPOKEN = 0.3
 """Meta weight from which a passage speaks to a machine: a single weak sign (a "required" or "user" nearby) does not."""
 
@@ -186,7 +188,7 @@ class InjectedInstruction:
         state.calm = 0
         source = f"text that was read asked it to say (event {passage.seq})"
         headline = f"says {share:.0%} of the words that a {source}: {passage.text[:120]!r}"
-        severity = Severity.CRIT if risk >= self.thresholds.injection_crit else Severity.WARN
+        severity = Severity.CRIT if risk >= self.thresholds.injection_said_crit else Severity.WARN
         key = f"{text_key(passage.text):016x}"
         return state.levels.raised(REPEATED, Channel.DRIFT, severity, round(risk, 3), headline, (passage.seq, seq), key)
 
@@ -228,7 +230,7 @@ def best_match(call: Asked, trust: Trust, held: list[Passage], own: Mapping[str,
         if call.effect and value >= 0.4 and not delegated:
             risk = max(risk, _unasked(call, trust, passage, value, thing))
         if call.local and passage.meta < SPOKEN:
-            risk = min(risk, LOCAL_AT_MOST) if call.address else 0.6 * risk
+            risk = min(risk, LOCAL_AT_MOST) if call.address else min(0.6 * risk, LOCAL_UNNAMED)
         if best is None or risk > best.risk:
             best = Match(risk=risk, passage=passage, value=value, shown=shown)
     return best
@@ -242,7 +244,9 @@ def _unasked(call: Asked, trust: Trust, passage: Passage, value: float, thing: f
     """
     verb = nearness(call.acts, passage.said | passage.acts)
     unasked = 1.0 - trust.asks_for(call.acts, call.things)
-    fits = max(verb, (0.8 if passage.plain or passage.said else 0.5) * thing)
+    fits = max(verb, (0.8 if passage.plain or passage.said else 0.65) * thing)
+    if not passage.said and not passage.things:
+        fits = max(fits, FOREIGN_WORDS)
     untied = 0.6 if not call.tied and value >= 0.7 else 0.0
     return max(0.8 * unasked, untied) * value * fits
 

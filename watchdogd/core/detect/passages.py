@@ -31,6 +31,11 @@ _FIELD = re.compile(r"[ \t]{0,40}(?:- )?['\"]?[^\W\d][\w -]{0,30}['\"]?:(?:\s|$)
 _BEGINNING = re.compile(r"[ \t]*[-*•#>\d<A-Z'\"\[{]")
 _NAMES = re.compile(r"[@_\"“«「]|\d\d|www\.|://|'\w")
 _TELLING = re.compile(r"@|://|www\.|\d{6}|\d_|_\w|[\"“«「]|'\w")
+_ADDRESSED = re.compile(r"\w@\w|://|www\.|\d{6}")
+"""What an act could be aimed at: an address, an account."""
+FEWEST_WORDS = 4
+"""Words beside the address from which what is in no known language is taken to be a sentence."""
+_WORD = re.compile(r"(?:^|\s)[^\W\d_]{2,}(?=[\s,;!?]|$)")
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
 )
@@ -130,7 +135,11 @@ def sentences(text: str) -> list[str]:
         if not held:
             held = line
         elif (
-            len(held) > MAX_SENTENCE or not line or line.isspace() or (not line[0].islower() and _BEGINNING.match(line))
+            len(held) > MAX_SENTENCE
+            or not line
+            or line.isspace()
+            or (not line[0].islower() and _BEGINNING.match(line))
+            or (":" in line and _FIELD.match(line))
         ):
             _divide(held, found)
             held = line
@@ -224,15 +233,16 @@ def _passages(text: str, seq: int, delegated: bool) -> list[Passage]:
     return [
         _passage(everything, heard, at, seq, delegated)
         for at, reading in heard.items()
-        if reading.plain or reading.acts or reading.things
+        if reading.plain or reading.acts or reading.things or _ADDRESSED.search(everything[at])
     ]
 
 
 def _heard(sentence: str) -> Reading | None:
     low = sentence.lower()
     ascii_only = low.isascii()
+    named = _ADDRESSED.search(sentence) is not None
     tagged = MARKUP_CHARS.search(sentence) is not None and TAG.search(sentence) is not None
-    if ascii_only and not tagged:
+    if ascii_only and not tagged and not named:
         rough = low.split()
         if len(rough) < 3 and not _TELLING.search(sentence):
             return None
@@ -241,8 +251,9 @@ def _heard(sentence: str) -> Reading | None:
     reading = read(low, TOKEN.findall(low), ascii_only=ascii_only, tagged=tagged)
     if reading.plain or reading.cues:
         return reading
-    names = (reading.acts & SIDE_EFFECTS or reading.things) and _NAMES.search(sentence) and not is_record(low)
-    return reading if names else None
+    known = reading.acts & SIDE_EFFECTS or reading.things
+    names = _NAMES.search(sentence) is not None if known else named and len(_WORD.findall(low)) >= FEWEST_WORDS
+    return reading if names and not is_record(low) else None
 
 
 _EDGES = ".,;:!?\"'()[]<>*`-#"
