@@ -7,9 +7,44 @@ import pytest
 from tests.overseeing import Room
 from watchdogd.core.lease.messages import Mode, NudgeOrder, OrderBody, StopOrder, Timing
 from watchdogd.sim.record import MemoryDisk
-from watchdogd.wire.channel import Decide
+from watchdogd.wire.channel import Decide, Lift
+from watchdogd.wire.messages import Request
 
 NUDGE, STOP = NudgeOrder(text="look"), StopOrder(by="ada", reason="enough")
+
+# --- taking a decision back ---
+
+
+def lifts(room: Room) -> list[Lift]:
+    """What the next look at the deadlines says to the supervisor."""
+    with room.transaction() as changing:
+        room.deadlines.look(changing)
+    return [line for line in room.enforcer.out.lines if isinstance(line, Lift)]
+
+
+@pytest.mark.parametrize("asked", [Request(command="resume", id="a"), Request(command="run", id="a", target="nightly")])
+def test_a_lift_is_said_again_by_whoever_comes_after_until_the_supervisor_has_it_on_disk(asked: Request) -> None:
+    disk = MemoryDisk()
+    room = Room.on(disk)
+    assert [one.status for one in room.asked(asked)] == ["ok"]
+    (said,) = [line for line in room.enforcer.out.lines if isinstance(line, Lift)]
+    after = Room.on(disk)
+    assert lifts(after) == [said]
+    with after.transaction() as changing:
+        after.enforcer.lifted(changing, said.n - 1)
+    assert lifts(after) == [said]
+    with after.transaction() as changing:
+        after.enforcer.lifted(changing, said.n)
+    assert lifts(after) == []
+    assert lifts(Room.on(disk)) == []
+
+
+def test_to_release_one_latch_by_name_lifts_nothing() -> None:
+    room = Room.on(MemoryDisk())
+    room.asked(Request(command="pause", id="a"))
+    room.asked(Request(command="resume", id="b", target="operator/ada"))
+    assert lifts(room) == []
+
 
 # --- what is late ---
 

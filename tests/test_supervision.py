@@ -22,7 +22,7 @@ from watchdogd.sim.record import MemoryDisk, MemoryRecord
 from watchdogd.supervisor.children import NOT_STARTED, Ended, Keeper
 from watchdogd.supervisor.deadman import DeadMan
 from watchdogd.supervisor.service import Supervisor
-from watchdogd.wire.channel import Adopt, Hello, Line
+from watchdogd.wire.channel import Adopt, Hello, Lift, Lifted, Line, Ready
 from watchdogd.wire.messages import Info
 
 BUDGET = RestartBudget(first_pause_s=0.01, longest_pause_s=0.01)
@@ -285,6 +285,59 @@ async def test_a_missed_lease_freezes_in_enforce_mode_and_not_in_shadow_mode() -
         clock.passed_s = Timing().freeze_after_s + 1
         await one.timed()
         assert one.state.standing is standing
+
+
+# --- taking a decision back ---
+
+KILL = Decided(kind="kill", by="ada", reason="enough", at=100.0)
+
+
+async def test_a_lift_takes_back_what_was_decided_before_it_was_asked_for_and_that_is_on_disk() -> None:
+    disk = MemoryDisk()
+    await deadman(disk, Clock()).decide(KILL)
+    again = deadman(disk, Clock())
+    assert not again.may_spawn
+    assert await again.lift("anna", n=5, at=101.0)
+    assert again.may_spawn
+    assert deadman(disk, Clock()).may_spawn
+
+
+async def test_what_was_decided_after_a_lift_was_asked_for_stands() -> None:
+    one = deadman(MemoryDisk(), Clock())
+    await one.decide(KILL)
+    assert not await one.lift("anna", n=5, at=99.0)
+    assert not one.may_spawn
+
+
+async def test_a_lift_that_is_said_again_lifts_nothing_that_was_decided_since_whatever_the_clock_says() -> None:
+    disk = MemoryDisk()
+    one = deadman(disk, Clock())
+    assert not await one.lift("anna", n=5, at=200.0)
+    await one.decide(KILL)
+    assert not await one.lift("anna", n=5, at=200.0)
+    again = deadman(disk, Clock())
+    assert not await again.lift("anna", n=5, at=200.0)
+    assert not again.may_spawn
+    assert await again.lift("anna", n=6, at=200.0)
+
+
+async def test_a_lift_is_answered_once_it_is_on_disk_and_not_before() -> None:
+    async with running() as world:
+        await world.until_state("running")
+        world.disk.full = True
+        world.wire.said.put_nowait(Lift(by="anna", n=5, at=1.0))
+        world.wire.said.put_nowait(Ready(epoch=1, status="after the first"))
+
+        async def heard(status: str) -> bool:
+            return (await world.supervisor.local("status", "ada", "")).text == status
+
+        await world.until(lambda: heard("after the first"))
+        assert Lifted(n=5) not in world.wire.heard
+        world.disk.full = False
+        world.wire.said.put_nowait(Lift(by="anna", n=5, at=1.0))
+        world.wire.said.put_nowait(Ready(epoch=1, status="after the second"))
+        await world.until(lambda: heard("after the second"))
+        assert Lifted(n=5) in world.wire.heard
 
 
 # --- renewing ---

@@ -111,7 +111,9 @@ def test_a_dead_overseers_health_is_overwritten_with_unknown(daemon, operator):
     process(operator, "running", since=since)
 
 
-def test_a_stop_that_a_frozen_worker_cannot_obey_becomes_a_kill_that_only_a_listed_person_lifts(daemon, operator):
+def test_a_stop_that_a_frozen_worker_cannot_obey_becomes_a_kill_that_only_a_listed_person_lifts_for_good(
+    daemon, operator
+):
     since, worker = operator.mark, daemon.signal("worker", signal.SIGSTOP)
     bob = daemon.viewer("bob")
     assert bob.ask("stop", text="enough").status == "ok"
@@ -131,8 +133,11 @@ def test_a_stop_that_a_frozen_worker_cannot_obey_becomes_a_kill_that_only_a_list
     assert daemon.viewer("bob").ask("resume").status == "rejected"
     assert daemon.pids("worker") == []
 
-    since = again.mark
+    daemon.signal("supervisor", signal.SIGSTOP)  # it will not hear that the decision is taken back
     assert daemon.viewer("anna").ask("resume").status == "ok"
+    daemon.kill("supervisor")
+    daemon.start()
+    again, since = daemon.viewer(), 0
     process(again, "running", since=since)
     finished = again.event("run_finished", since=since)
     assert (finished.body.outcome, finished.body.reason) == ("stopped", "stopped by bob: enough")

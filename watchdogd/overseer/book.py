@@ -17,6 +17,7 @@ from watchdogd.core.lease.messages import Latch, Level, Order, Timing
 from watchdogd.core.lease.overseer import OverseerState, Pending, Unproven
 from watchdogd.core.policy import Memory, Policy
 from watchdogd.ports import Clock, Record
+from watchdogd.wire.channel import Lift
 
 PAGE = 500
 
@@ -95,6 +96,8 @@ class Book:
     degraded: str = ""
     restricted: str = ""
     """Why remote control is off; empty = it is on."""
+    lift: Lift | None = None
+    """A decision that a person took back, until the supervisor has that on disk."""
     unknown_since: dict[str, float] = field(default_factory=dict)
     points: dict[str, Known] = field(default_factory=dict)
     """The checkpoints that are kept, by id."""
@@ -202,6 +205,7 @@ def load(
         restricted=restricted,
         judge_spent_usd=record.load(float, "judge_spent_usd") or 0.0,
         judge_day=record.load(str, "judge_day") or "",
+        lift=record.load(Lift, "lift"),
     )
     memory = record.load(dict, "memory")
     if memory is not None:

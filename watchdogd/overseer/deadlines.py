@@ -1,4 +1,4 @@
-"""What must not wait for ever: an order nobody acknowledges, a channel that stays unknown."""
+"""What must not wait for ever: an order nobody acknowledges, a channel that stays unknown, a lift nobody confirmed."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class Deadlines:
         self._enforcer.run_out(changing)
         self._order_overdue(changing, self._clock.boot())
         self._unknown(changing)
+        if self.book.lift is not None:  # either of us may have died over it
+            self._enforcer.out.lines.append(self.book.lift)
 
     def _order_overdue(self, changing: Transaction, now: float) -> None:
         late = lease.order_overdue(self.book.proto, now)

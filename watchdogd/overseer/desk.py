@@ -16,7 +16,6 @@ from watchdogd.overseer.enforce import Enforcer
 from watchdogd.overseer.returns import Returns
 from watchdogd.ports import Clock, Received, Record, Transaction
 from watchdogd.wire import codec
-from watchdogd.wire.channel import Lift
 from watchdogd.wire.messages import Message, Request, Response
 
 TEXT_CHARS = 4_000
@@ -196,7 +195,7 @@ class Desk:
         elif target:
             raise RequestRefused(self._no_such(target, "latch or question about one"))
         if not target:  # a named latch leaves somebody else's freeze or kill alone
-            self._enforcer.out.lines.append(Lift(by=user))
+            self._enforcer.lift(changing, user)
         if names:
             self._returns.settled(changing)
         for name in names:
@@ -309,7 +308,7 @@ class Desk:
         if words not in ("", DRY_RUN):  # whoever mistypes it must not get the real thing
             raise RequestRefused(f"run {request.target} takes {DRY_RUN} or nothing, not {words[:40]!r}")
         dry = words == DRY_RUN
-        self._enforcer.out.lines.append(Lift(by=user))
+        self._enforcer.lift(changing, user)
         body = RunOrder(mission=request.target, by=user, dry_run=dry, request=request.id)
         order = self._enforcer.order(changing, "", body)
         as_what = " as a dry run: it will change nothing" if dry else ""

@@ -27,7 +27,7 @@ from watchdogd.core.policy import Action, Decision
 from watchdogd.overseer.book import Book, memory_cell
 from watchdogd.ports import Clock, Transaction
 from watchdogd.wire import codec
-from watchdogd.wire.channel import Decide, Line
+from watchdogd.wire.channel import Decide, Lift, Line
 from watchdogd.wire.messages import DecisionReport, Message, Payload
 
 REASON_CHARS = 500
@@ -117,6 +117,20 @@ class Enforcer:
         self.save(changing)
         self.out.push = True
         return True
+
+    def lift(self, changing: Transaction, by: str) -> None:
+        """Takes back what the supervisor holds by decision; kept until the supervisor has it on disk."""
+        at = self._clock.wall()
+        n = changing.append({"kind": "lift", "at": at, "body": {"by": by}}).seq
+        self.book.lift = Lift(by=by, n=n, at=at)
+        changing.put("lift", self.book.lift)
+        self.out.lines.append(self.book.lift)
+
+    def lifted(self, changing: Transaction, n: int) -> None:
+        """The supervisor has carried out lift ``n``."""
+        if self.book.lift is not None and self.book.lift.n <= n:
+            self.book.lift = None
+            changing.drop("lift")
 
     def order(self, changing: Transaction, run: str, body: OrderBody) -> Order:
         """Numbers an order; its number and body become durable together."""

@@ -30,7 +30,7 @@ from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.watch import Folded, Watch
 from watchdogd.ports import Bus, Clock, Link, Received, Record, Transaction
 from watchdogd.ports import Channel as SupervisorChannel
-from watchdogd.wire.channel import Adopt, Command, Hello, Line, Restrict
+from watchdogd.wire.channel import Adopt, Command, Hello, Lifted, Line, Restrict
 from watchdogd.wire.messages import Message
 
 BATCH = 200
@@ -54,7 +54,7 @@ class Look:
     """The schedule says that the judge should look."""
 
 
-Input: TypeAlias = Received | Timer | Look | Looked | Adopt | Command | Restrict
+Input: TypeAlias = Received | Timer | Look | Looked | Adopt | Command | Lifted | Restrict
 
 
 class Overseer:
@@ -155,7 +155,7 @@ class Overseer:
     async def _supervisor(self) -> None:
         async for line in self._channel.received():
             match line:
-                case Adopt() | Command() | Restrict():
+                case Adopt() | Command() | Lifted() | Restrict():
                     await self._queue.put(line)
                 case _:
                     continue
@@ -240,6 +240,8 @@ class Overseer:
                 self._local.adopt(changing, one.policy, one.by)
             case Command():
                 self._local.command(changing, one)
+            case Lifted():
+                self._enforcer.lifted(changing, one.n)
             case Restrict():
                 self.book.restricted = one.why
             case _:

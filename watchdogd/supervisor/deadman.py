@@ -14,6 +14,7 @@ from watchdogd.core.proof import Proof, TreeState
 from watchdogd.ports import Clock, Record, WorkerTree
 
 CELL = "decided"
+LIFTED = "lifted_n"
 LOOK_S = 5.0
 """Between two looks at a tree that is to stand still or to be gone (seconds)."""
 
@@ -33,6 +34,7 @@ class DeadMan:
         self._record, self._clock, self._on_change = record, clock, on_change
         self._enforcing = enforcing
         stands = record.load(Decided, CELL)
+        self._lifted_n = record.load(int, LIFTED) or 0
         self.state = SupervisorState(
             last_ack=clock.boot(),
             standing=Standing.FROZEN if stands is not None else Standing.RUNNING,
@@ -106,13 +108,29 @@ class DeadMan:
         await self._act(acts)
         return self.proof
 
-    async def lift(self, by: str) -> bool:
-        """A listed person takes the decision back; False when none stood."""
-        if self.state.decided is None:
+    async def lift(self, by: str, *, n: int, at: float) -> bool:
+        """A listed person takes back what was decided before; False when nothing was.
+
+        Args:
+            by: that person.
+            n: the lift's number: one that was carried out is not carried out again.
+            at: when it was asked for (unix seconds): a later decision stands.
+
+        Raises:
+            RecordError: it is not on disk; nothing was lifted.
+        """
+        if n <= self._lifted_n:
             return False
+        stands = self.state.decided
+        lifts = stands is not None and stands.at <= at
         with self._record.transaction() as changing:
-            changing.drop(CELL)
-            changing.append({"kind": "lifted", "at": self._clock.wall(), "by": by})
+            changing.put(LIFTED, n)
+            if lifts:
+                changing.drop(CELL)
+                changing.append({"kind": "lifted", "at": self._clock.wall(), "by": by})
+        self._lifted_n = n
+        if not lifts:
+            return False
         self.state, acts = lease.lifted(self.state, self._clock.boot())
         await self._act(acts)
         return True

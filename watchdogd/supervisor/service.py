@@ -18,7 +18,7 @@ from watchdogd.ports import Bus, Child, Clock, Link, Notifier
 from watchdogd.ports import Channel as OverseerChannel
 from watchdogd.supervisor.children import Ended, Keeper
 from watchdogd.supervisor.deadman import DeadMan
-from watchdogd.wire.channel import Adopt, Command, Decide, Done, Hello, LeaseReport, Lift, Ready, Restrict
+from watchdogd.wire.channel import Adopt, Command, Decide, Done, Hello, LeaseReport, Lift, Lifted, Ready, Restrict
 from watchdogd.wire.messages import ChannelReport, HealthReport, Info, Message, ProcessReport, ProcessState
 
 TIMER_S = 0.25
@@ -177,11 +177,12 @@ class Supervisor:
                 self._reason = f"{what} by {by}: {reason}"
                 decided = Decided(kind=what, by=by, reason=reason, at=self._clock.wall())
                 await self._deadman.decide(decided)
-            case Lift(by=by):
-                with suppress(RecordError):
-                    if await self._deadman.lift(by):
-                        self._say(f"the decision was taken back by {by}")
+            case Lift() as lift:
+                with suppress(RecordError):  # unanswered, so it is said again
+                    if await self._deadman.lift(lift.by, n=lift.n, at=lift.at):
+                        self._say(f"the decision was taken back by {lift.by}")
                         self._worker.poke()
+                    self._tell_lifted(lift.n)
             case Done(id=name):
                 waiting = self._pending.pop(name, None)
                 if waiting is not None and not waiting.done():
@@ -218,6 +219,11 @@ class Supervisor:
         self._info_due = True
         self._dirty.set()
         self._tell_restriction()
+
+    def _tell_lifted(self, n: int) -> None:
+        if self._channel is not None:
+            with suppress(BusDown):
+                self._channel.send(Lifted(n=n))
 
     def _tell_restriction(self) -> None:
         if self._channel is not None:

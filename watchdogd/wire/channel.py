@@ -51,10 +51,22 @@ class Decide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
-    """A listed person takes such a decision back."""
+    """A listed person takes such a decision back; said again until it is answered."""
 
     kind: Literal["lift"] = "lift"
     by: str
+    n: int
+    """Of the row in the overseer's record: rises with every lift."""
+    at: float
+    """When it was asked for (unix seconds): what was decided later stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifted:
+    """The supervisor has it on disk that lift ``n`` was carried out."""
+
+    kind: Literal["lifted"] = "lifted"
+    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +107,7 @@ class Restrict:
     why: str
 
 
-Line: TypeAlias = Hello | LeaseReport | Ready | Decide | Lift | Adopt | Command | Done | Restrict
+Line: TypeAlias = Hello | LeaseReport | Ready | Decide | Lift | Lifted | Adopt | Command | Done | Restrict
 
 
 def encode(line: Line) -> bytes:
