@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -12,6 +12,9 @@ from watchdogd.ports import ModelRequest
 
 SHORTEST_REPLY_TOKENS = 256
 """A reply that may not even be so long ends in the middle of a call: it is not worth its prompt."""
+
+PUNCTUATION_BYTES = 3
+"""Quotes, brackets and a comma around each value."""
 
 
 class Affords(Protocol):
@@ -24,10 +27,22 @@ class Affords(Protocol):
 
 def input_tokens(request: ModelRequest) -> int:
     """About the most tokens that what ``request`` sends counts as."""
-    messages = [{"role": one.role, "content": list(one.content)} for one in request.conversation]
-    tools = [{"name": one.name, "description": one.description, "schema": one.schema} for one in request.tools]
-    sent = json.dumps({"system": request.system, "messages": messages, "tools": tools}, ensure_ascii=False)
-    return tokens_at_most(len(sent.encode("utf-8", "surrogatepass")))
+    said = [[one.role, list(one.content)] for one in request.conversation]
+    tools = [[one.name, one.description, one.schema] for one in request.tools]
+    return tokens_at_most(_bytes([request.system, said, tools]))
+
+
+def _bytes(value: object) -> int:
+    """About the size of ``value`` as JSON (bytes of UTF-8)."""
+    match value:
+        case str():
+            return len(value.encode("utf-8", "surrogatepass")) + PUNCTUATION_BYTES
+        case Mapping():
+            return sum(_bytes(key) + _bytes(one) for key, one in value.items()) + PUNCTUATION_BYTES
+        case list() | tuple():
+            return sum(_bytes(one) for one in value) + PUNCTUATION_BYTES
+        case _:
+            return len(str(value))
 
 
 def affordable(request: ModelRequest, run: Run, affords: Affords) -> ModelRequest | str:
