@@ -13,6 +13,9 @@ from watchdogd.core.changes import Changes
 from watchdogd.core.errors import SnapshotError
 from watchdogd.ports import WorkspaceCopy
 
+MOST_BYTES = 4 * 1024**3
+"""A larger workspace is not copied: it would take minutes, for each call at level observe."""
+
 
 class StorePreviews:
     """Copies of ``root`` in ``store``.
@@ -38,7 +41,7 @@ class StorePreviews:
             SnapshotError: there can be none; in one sentence.
         """
         await self._opened()
-        preview = self._store.preview(self._root, id=name, exclude=self._exclude)
+        preview = self._store.preview(self._root, id=name, exclude=self._exclude, most_bytes=MOST_BYTES)
         called_off = threading.Event()
         preview.go_on = lambda: not called_off.is_set()
         making = asyncio.ensure_future(asyncio.to_thread(_made, preview))

@@ -207,7 +207,7 @@ def _dry_run_says(act: Act) -> Ruling:
 def _mission_says(level: Level, act: Act) -> Ruling:
     """The operator's own command, which levels do not forbid; what changes nothing at a level changes nothing here."""
     if only_previews(level) and act.impact in (Impact.WRITE, Impact.EXECUTE, Impact.DESTRUCTIVE):
-        return Preview(why=f"level {level.value} only previews, also the mission's own command")
+        return Preview(why=f"level {level.value} only previews {act.impact.value}")
     return Allow(why="the mission's own command")
 
 
