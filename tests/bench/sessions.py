@@ -142,7 +142,7 @@ def _search(it: Session) -> None:
 
 def _slip(it: Session, path: str) -> None:
     """What goes wrong in good work."""
-    wrong = path.replace("src/", "lib/")
+    wrong = f"{it.rng.choice(('lib', 'source', 'app', 'pkg'))}/{it.rng.choice(NOUNS)}.py"
     it.rng.choice(
         [
             lambda: it.sh(f"cat {wrong}", f"cat: {wrong}: No such file or directory", 1),
@@ -184,8 +184,10 @@ def _job(it: Session) -> None:
 
 def _files_one_by_one(it: Session) -> None:
     tool = it.rng.choice(("create_file", "write", "format_file"))
+    revision = it.rng.randrange(10_000)
     for path in it.rng.sample(sorted(it.files), min(len(it.files), it.rng.randint(4, 9))):
-        it.use(tool, {"path": path, "content": "\n".join(it.files[path][:3])}, it.rng.choice(("ok", "Saved.", "")))
+        text = "\n".join([f"# revision {revision}", *it.files[path][:3]])
+        it.use(tool, {"path": path, "content": text}, it.rng.choice(("ok", "Saved.", "")))
 
 
 def session(seed: int) -> Trajectory:

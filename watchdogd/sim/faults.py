@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random  # noqa: TID251 - seeded by the caller: the same seed, the same faults
 from typing import TypeAlias
 
+from watchdogd.core.detect.failures import Habit, says_error
 from watchdogd.core.detect.keys import leaves
 from watchdogd.core.detect.manners import Effect, asks_to_wait, effect_of
 from watchdogd.core.events import (
@@ -175,6 +176,7 @@ def _healthy(base: Base) -> list[Done]:
         for one in base.done
         if one.finished.outcome != "error"
         and one.finished.result.head.strip()
+        and not says_error(one.finished.result, Habit())
         and not asks_to_wait(one.intended.tool, leaves(one.intended.args, 8))
     ]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol, TypeVar
 
 from watchdogd.core.detect.answers import Answers, Change, first_answer, next_answer
@@ -64,6 +66,8 @@ class Call:
     """A repetition that waits for something outside on purpose."""
     moved: bool
     """Failed before, and now answers otherwise, after something new was done in between: work on it goes on."""
+    acts: int
+    """How many different acts with an effect the run had done by then."""
     text: Text
     """The answer itself; not to be kept."""
 
@@ -105,6 +109,8 @@ class CallState:
     newest: int = 0
     """Number of the last call that had not been made before."""
     turn: int = 0
+    acts: int = 0
+    """Different acts with an effect that did not fail."""
     alike: Alike = field(default_factory=Alike)
     habits: OrderedDict[str, Habit] = field(default_factory=OrderedDict)
     pace_s: float = 0.0
@@ -191,6 +197,7 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
     if change in _MOVING and done.outcome == "unknown" and done.exit_code is None:
         fault, error = Fault.NONE, 0  # only its words say error, and its numbers go somewhere
     seen.failed = fault is not Fault.NONE
+    state.acts += change is Change.NEW and intent.effect is Effect.WRITE and not seen.failed
     return Call(
         number=state.number,
         seq=event.seq,
@@ -211,8 +218,20 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
         effect=intent.effect,
         waits=waits,
         moved=moved,
+        acts=state.acts,
         text=done.result,
     )
+
+
+CHECKED = 0.67
+"""What one more call of a command counts after a new act: it may check what the act did."""
+
+
+def weighed(call: Call, acts: Sequence[int]) -> float:
+    """How many times ``call`` was made, given the run's acts at each time."""
+    if call.effect is Effect.READ or not acts:
+        return float(len(acts))
+    return 1 + sum(CHECKED if later > earlier else 1.0 for earlier, later in pairwise(acts))
 
 
 def _paced(state: CallState, at: float | None) -> None:

@@ -17,6 +17,8 @@ MOST_TOKENS = 400
 """Tokens of a sample that are compared."""
 MOST_STAMPS = 64
 """Positions that may change where all beyond the first few are plainly stamps (a clock in front of every line)."""
+FEW_TOKENS = 8
+"""An answer of so few tokens may be stamps but for one of them; a longer one for half of them."""
 MOST_MOVED = 4
 """Tokens by which two answers of unequal length may differ, in one place."""
 
@@ -85,7 +87,8 @@ def pairs_of(old: list[str], new: list[str]) -> dict[int, tuple[str, str]] | Non
     """The places where ``old`` and ``new`` differ; None when they differ in more than a few tokens."""
     if len(old) == len(new):
         places = [place for place, (one, other) in enumerate(zip(old, new, strict=True)) if one != other]
-        if len(places) > MOST_STAMPS or 2 * len(places) > len(new) + 1:
+        most = len(new) - 1 if len(new) <= FEW_TOKENS else (len(new) + 1) // 2
+        if len(places) > min(MOST_STAMPS, max(1, most)):
             return None
         return {place: (old[place], new[place]) for place in places}
     start, shorter = 0, min(len(old), len(new))

@@ -76,11 +76,12 @@ _SHAPES = (
 _OUTAGE = re.compile("|".join(_SHAPES))
 _BARE_STATUS = re.compile(r"\W{0,8}(?:50\d|52\d|429)\W{0,8}")
 _HINTS = tuple(
-    """unavailable|gateway|timed|timeout|time-out|deadline|econn|ehost|enet|eai|epipe|enotf|etime|getaddr|connect
-    |resol|reach|look|no route|dial |misbehav|offline|internet|overload|rate|too many|hang up|broken pipe|limit per
-    |s per|l per|t per|load|traffic|demand|busy|capacity|upstream|backend|proxy|server error|remote error|internal
-    |network|not known|dns|tls|ssl|try|back |again later|temporar|maintenance|technical|service|peer|max|no re
-    |no answer|respond|50|52|429""".replace("\n    ", "").split("|")
+    """unavailable|gateway|timed|timeout|time-out|time out|deadline|econn|ehost|enet|eai|epipe|enotf|etime|getaddr
+    |connect|resol|to reach|t reach|reachable|lookup|look up|no route|dial |misbehav|offline|internet|overload
+    |rate limit|rate-limit|ratelimit|too many|hang up|broken pipe|limit per|s per|l per|t per|y load|h load|er load
+    |g load|traffic|demand|busy|capacity|upstream|backend|proxy|server error|remote error|internal|network
+    |not known|dns|tls|ssl|try|come back|check back|again later|temporar|maintenance|technical|service|peer |retries
+    |no response|no answer|no reply|respond|50|52|429""".replace("\n    ", "").split("|")
 )
 
 

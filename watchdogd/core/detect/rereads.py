@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from watchdogd.core.detect.calls import Call
+from watchdogd.core.detect.calls import Call, weighed
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.failures import Fault
 from watchdogd.core.detect.manners import Effect
@@ -27,6 +27,7 @@ class Again:
     numbers: list[int]
     seqs: list[int]
     turns: list[int]
+    acts: list[int]
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Rereads:
             return state, found
         one = state.calls.get(symbol)
         if one is None or not call.stale:
-            state.calls[symbol] = Again([call.number], [call.seq], [call.turn])
+            state.calls[symbol] = Again([call.number], [call.seq], [call.turn], [call.acts])
             if len(state.calls) > MOST_CALLS:
                 state.calls.popitem(last=False)
             return state, found
@@ -76,8 +77,9 @@ class Rereads:
         one.numbers.append(call.number)
         one.seqs.append(call.seq)
         one.turns.append(call.turn)
+        one.acts.append(call.acts)
         while call.number - one.numbers[0] > self.thresholds.reread_window_calls or len(one.numbers) > 16:
-            del one.numbers[0], one.seqs[0], one.turns[0]
+            del one.numbers[0], one.seqs[0], one.turns[0], one.acts[0]
         return state, found + self._seen(state, one, call)
 
     def risk(self, state: Repetitions) -> float:
@@ -93,8 +95,9 @@ class Rereads:
             rule, warn, crit, what = REREAD, limits.reread_warn, limits.reread_crit, "read, unchanged,"
         else:
             return NONE
-        state.risk = min(0.5, graded(count - 1, warn, crit))
-        severity = level(count, warn, crit)
+        weight = float(count) if rule == REDONE else weighed(call, one.acts[first:])
+        state.risk = min(0.5, graded(weight - 1, warn, crit))
+        severity = level(weight, warn, crit)
         if severity is Severity.OK:
             return NONE
         key = f"{call.key:016x}"
@@ -103,7 +106,7 @@ class Rereads:
             f"{call.tool}: the same thing {what} {count} times within {one.numbers[-1] - one.numbers[first] + 1} calls"
         )
         return state.levels.raised(
-            rule, Channel.RECALL, severity, graded(count, warn, crit), text, tuple(one.seqs[first:]), key
+            rule, Channel.RECALL, severity, graded(weight, warn, crit), text, tuple(one.seqs[first:]), key
         )
 
     def _faded(self, state: Repetitions, event: Event, call: Call) -> tuple[Finding, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from watchdogd.core.detect.answers import Change
-from watchdogd.core.detect.calls import Call
+from watchdogd.core.detect.calls import Call, weighed
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.excerpts import tokens_of
 from watchdogd.core.detect.failures import Fault
@@ -32,6 +32,8 @@ class Visit:
     stale: bool
     moved: bool
     """A call made before gave a new answer: the world moves."""
+    acts: int
+    """Acts the run had done by then."""
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Revisits:
         again = bool(state.window) and state.window[-1].symbol == call.symbol
         stale = call.stale and not again
         moved = call.change is Change.DIFFERENT and call.fault is Fault.NONE
-        state.window.append(Visit(call.symbol, call.seq, call.turn, stale, moved))
+        state.window.append(Visit(call.symbol, call.seq, call.turn, stale, moved, call.acts))
         state.stale += stale
         if len(state.window) > self.thresholds.stale_window_calls:
             state.stale -= state.window.popleft().stale
@@ -97,17 +99,18 @@ class Revisits:
         if len(same) < 2:
             return found
         between = window[window.index(same[0]) :]
-        state.risk = min(0.5, graded(len(same) - 1, limits.interleaved_warn, limits.interleaved_crit))
-        severity = level(len(same), limits.interleaved_warn, limits.interleaved_crit)
+        weight = weighed(call, [one.acts for one in same])
+        state.risk = min(0.5, graded(weight - 1, limits.interleaved_warn, limits.interleaved_crit))
+        severity = level(weight, limits.interleaved_warn, limits.interleaved_crit)
         if severity is not Severity.OK and any(one.moved for one in between):
-            if severity is not Severity.CRIT or not _content(call):
+            if len(same) < limits.interleaved_crit or not _content(call):
                 return found  # something else moves in between: that is work
             severity = Severity.WARN
         if severity is Severity.OK:
             return found
         state.up = call.symbol
         text = f"{call.tool}: same call {len(same)} times in {len(between)} calls, same answer"
-        risk = graded(len(same), limits.interleaved_warn, limits.interleaved_crit)
+        risk = graded(weight, limits.interleaved_warn, limits.interleaved_crit)
         risk = min(risk, 0.6) if severity is Severity.WARN else risk
         seqs = tuple(one.seq for one in same)
         key = f"{call.key:016x}"
@@ -121,8 +124,8 @@ class Revisits:
         if severity is Severity.OK:
             calm = state.stale < limits.stale_density_warn - 2 and state.streak == 0
             return state.levels.over(STALE, Channel.PROGRESS, seq=event.seq) if calm else NONE
-        if any(one.moved for one in state.window):
-            return NONE
+        if by_streak is not severity and any(one.moved for one in state.window):
+            return NONE  # the streak itself holds nothing that moved
         stale = [one for one in state.window if one.stale]
         if 2 * (stale[-1].turn - stale[0].turn) >= len(stale):
             return NONE
@@ -135,5 +138,7 @@ class Revisits:
 
 
 def _content(call: Call) -> bool:
-    """Whether the answer is something that was read, not the acknowledgement of a step on the way."""
-    return call.effect is not Effect.WRITE and len(tokens_of(call.text.head[:400])) > CONTENT_TOKENS
+    """Whether it reads something or does something of its own: not a step on the way, acknowledged in a word or two."""
+    if call.effect is Effect.WRITE:
+        return bool(call.words)
+    return len(tokens_of(call.text.head[:400])) > CONTENT_TOKENS
