@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
+T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[1]
 UNITS = REPOSITORY / "systemd"
 BED = REPOSITORY / "tests" / "systemd" / "bed.sh"
@@ -71,6 +74,18 @@ class Machine:
         while not true():
             assert time.monotonic() < until, f"never: {what}\n{self.journal()}"
             time.sleep(0.2)  # between two looks at another machine
+
+    def until_some(self, what: str, found: Callable[[], T | None]) -> T:
+        """What ``found`` finds, once it does."""
+        some: list[T] = []
+
+        def looked() -> bool:
+            one = found()
+            some.extend([] if one is None else [one])
+            return bool(some)
+
+        self.until(what, looked)
+        return some[0]
 
     def read(self, path: str) -> str:
         """A file's text, empty when it is not there."""
@@ -136,6 +151,58 @@ def test_the_agents_commands_run_in_bubblewrap_under_the_units_hardening(machine
     assert json.loads(status)["topics"]["state"]["sandbox"] == "bwrap"
 
 
+ASKS_THE_SUPERVISOR = """
+import asyncio, json, sys
+from pathlib import Path
+from watchdogd.adapters.local_socket import SOCKET, ask
+print(json.dumps(asyncio.run(ask(Path("/var/lib/watchdogd") / SOCKET, sys.argv[1], "the test"))))
+"""
+
+
+def in_its_cgroup(machine: Machine, pid: str) -> str:
+    """The cgroup of ``pid`` below the unit's own."""
+    return machine.run("sh", "-c", f"sed -n 's/^0:://p' /proc/{pid}/cgroup").partition("/watchdogd.service/")[2]
+
+
+def asked(machine: Machine, command: str) -> dict[str, Any]:
+    """What the supervisor answers through its local socket."""
+    found: dict[str, Any] = json.loads(machine.run("/opt/watchdogd/bin/python", "-c", ASKS_THE_SUPERVISOR, command))
+    return found
+
+
+def test_the_worker_is_frozen_by_a_cgroup_below_the_units_own_and_thawed_on_probation(machine: Machine) -> None:
+    def ask(command: str) -> dict[str, Any]:
+        return asked(machine, command)
+
+    machine.until("a worker under an overseer", lambda: ask("status")["status"]["overseer"] == "up")
+    status = ask("status")["status"]
+    worker, overseer = str(status["worker_pid"]), str(status["overseer_pid"])
+    assert in_its_cgroup(machine, machine.show("MainPID")) == "supervisor"
+    assert in_its_cgroup(machine, overseer) == "supervisor"
+    place = in_its_cgroup(machine, worker)
+    assert re.fullmatch(r"watchdogd-[0-9a-f]+/worker/agent", place)
+    events = f"/sys/fs/cgroup{machine.show('ControlGroup')}/{Path(place).parent}/cgroup.events"
+
+    machine.run("kill", "-STOP", overseer)
+    try:
+        said = ask("pause")["text"]
+        assert "the supervisor did it alone (freeze): frozen" in said
+        assert "by cgroup" in said
+        assert "partial" not in said
+        assert "frozen 1" in machine.read(events)
+        status = ask("status")["status"]
+        assert (status["state"], status["decided"], status["proof"]["how"]) == ("frozen", "freeze", "cgroup")
+    finally:
+        machine.run("kill", "-CONT", overseer)
+    machine.until("the overseer again", lambda: ask("status")["status"]["overseer"] == "up")
+    assert "frozen 1" in machine.read(events)
+
+    machine.run("/opt/watchdogd/bin/watchdogd", "resume", "--config", "/etc/watchdogd/watchdogd.toml")
+    machine.until("a thawed worker", lambda: "frozen 0" in machine.read(events))
+    machine.until("a lease", lambda: ask("status")["status"]["state"] == "running")
+    assert str(ask("status")["status"]["worker_pid"]) == worker
+
+
 def test_reload_takes_a_new_policy_and_an_invalid_one_is_refused(machine: Machine) -> None:
     config = "/etc/watchdogd/watchdogd.toml"
     machine.run("sed", "-i", 's/base = "assisted"/base = "nonsense"/', config)
@@ -145,6 +212,20 @@ def test_reload_takes_a_new_policy_and_an_invalid_one_is_refused(machine: Machin
     machine.run("systemctl", "reload", "watchdogd")
     machine.until("the new policy", lambda: "policy suggest" in machine.journal())
     assert machine.show("ActiveState") == "active"
+
+
+def test_without_delegation_it_says_that_its_proofs_are_partial(machine: Machine) -> None:
+    drop_in = "/etc/systemd/system/watchdogd.service.d/whole.conf"
+    machine.run("sh", "-c", f"printf '[Service]\\nDelegate=no\\n' > {drop_in}")
+    try:
+        machine.run("sh", "-c", "systemctl daemon-reload && systemctl restart watchdogd")
+        assert (
+            "proven in part only: cgroup /sys/fs/cgroup/system.slice/watchdogd.service may not be" in machine.journal()
+        )
+        pid = machine.until_some("a worker", lambda: asked(machine, "status")["status"]["worker_pid"])
+        assert in_its_cgroup(machine, str(pid)) == ""
+    finally:
+        machine.run("sh", "-c", f"rm {drop_in} && systemctl daemon-reload && systemctl restart watchdogd")
 
 
 def test_a_daemon_that_hangs_is_restarted(machine: Machine) -> None:
