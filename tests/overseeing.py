@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -82,9 +81,7 @@ class Room:
         with self.transaction() as changing:
             self.watch.take(changing, event)
 
-    def asked(
-        self, request: Request, *, user: str = "ada", raw: bytes = b"", done: Callable[[], None] | None = None
-    ) -> list[Response]:
+    def asked(self, request: Request, *, user: str = "ada", raw: bytes = b"", link: str = "l1") -> list[Response]:
         """``request`` arrives; what was answered."""
         before = len(self.disk.rows)
         now = self.clock.wall()
@@ -93,7 +90,7 @@ class Room:
             message=Message(payload=request, headline=request.command, at=now, source=user, user=user),
             digest=digest(raw or request.command),
             size=len(raw),
-            done=done,
+            link=link,
         )
         with self.transaction() as changing:
             self.desk.take(changing, arrived)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Callable
+
 import pytest
 
-from tests.overseeing import Room
+from tests.overseeing import MISSIONS, Room
+from tests.protocol.inmemory import PATIENCE_S, Clock, Diary, broker_on
+from tests.protocol.test_pair import Lines, overseer_on
 from watchdogd.core.lease.messages import Mode, NudgeOrder, OrderBody, StopOrder, Timing
+from watchdogd.overseer.redelivery import CONFIRMED_AFTER_S
+from watchdogd.sim.broker import Parcel
 from watchdogd.sim.record import MemoryDisk
 from watchdogd.wire.channel import Decide, Lift
 from watchdogd.wire.messages import Request
@@ -44,6 +52,103 @@ def test_to_release_one_latch_by_name_lifts_nothing() -> None:
     room.asked(Request(command="pause", id="a"))
     room.asked(Request(command="resume", id="b", target="operator/ada"))
     assert lifts(room) == []
+
+
+# --- what the broker delivers again ---
+
+RUN = Request(command="run", target="nightly")
+
+
+def test_a_request_without_an_id_that_comes_again_by_another_connection_is_answered_again_and_not_done_again() -> None:
+    disk = MemoryDisk()
+    first = Room.on(disk).asked(RUN, link="l1")
+    after = Room.on(disk)
+    assert after.asked(RUN, link="l2") == first
+    assert after.asked(RUN, link="l3") == first  # the second acknowledgement was lost too
+    assert after.orders() == ["run"]
+
+
+def test_the_same_words_twice_on_one_connection_are_two_requests() -> None:
+    room = Room.on(MemoryDisk())
+    first, second = room.asked(RUN), room.asked(RUN)
+    assert first != second
+    assert room.orders() == ["run", "run"]
+    assert [room.asked(RUN, link="l2"), room.asked(RUN, link="l2")] == [first, second]
+    assert room.orders() == ["run", "run"]
+
+
+def test_another_persons_same_words_are_another_request() -> None:
+    room = Room.on(MemoryDisk())
+    pause = Request(command="pause")
+    room.asked(pause, user="ada")
+    first = room.asked(RUN)
+    room.asked(pause, user="bob", link="l2")
+    room.asked(RUN, user="bob", link="l2")
+    assert room.asked(RUN, link="l2") == first
+    assert room.orders() == ["run"]
+    assert [one.name for one in room.book.proto.latches] == ["operator/ada", "operator/bob"]
+
+
+def settled(room: Room, link: str, since: float) -> None:
+    with room.transaction() as changing:
+        room.desk.redeliveries.settle(changing, link, since)
+
+
+def test_what_the_broker_must_know_by_now_is_forgotten_and_may_be_said_again() -> None:
+    disk = MemoryDisk()
+    room = Room.on(disk)
+    room.asked(RUN, link="l1")
+    room.clock.passed_s = CONFIRMED_AFTER_S + 1
+    settled(room, "", 0.0)
+    settled(room, "l2", room.clock.boot())
+    room.asked(RUN, link="l2")
+    assert room.orders() == ["run"]  # l2 had not lived long enough to tell
+    room.clock.passed_s += CONFIRMED_AFTER_S + 1
+    settled(room, "l2", 0.0)
+    assert not any(key.startswith("unconfirmed/") for key in disk.cells)
+    room.asked(RUN, link="l3")
+    assert room.orders() == ["run", "run"]
+
+
+class Died(Exception):
+    """As by kill -9."""
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def test_an_overseer_that_dies_between_the_commit_and_the_acknowledgement_leaves_no_second_run() -> None:
+    clock, disk = Clock(), MemoryDisk()
+    broker, record = broker_on(clock), Diary(disk)
+
+    def orders() -> list[str]:
+        return [json.loads(row.body)["kind"] for row in disk.rows if json.loads(row.body)["kind"] == "order"]
+
+    def dies_over_the_order() -> None:
+        if orders():
+            raise Died
+
+    record.on_commit = dies_over_the_order
+    first = overseer_on(broker, clock, record, Lines(), MISSIONS)
+    living = asyncio.create_task(first.run())
+    await until(lambda: any(one.kept and one.link is not None for one in broker.sessions.values()))
+    topic = f"{broker.topics.root}/control/request/ada"
+    broker.publish("ada", Parcel(topic=topic, raw=b"run nightly", qos=1, retain=False, sender="ada"))
+    with pytest.raises(ExceptionGroup) as died:
+        await living
+    assert died.group_contains(Died)
+    assert orders() == ["order"]
+
+    again = asyncio.create_task(overseer_on(broker, clock, Diary(disk), Lines(), MISSIONS).run())
+    await until(lambda: not any(one.unacknowledged for one in broker.sessions.values()))
+    again.cancel()
+    await asyncio.wait({again})
+    said = [json.loads(row.body)["body"]["text"] for row in disk.rows if json.loads(row.body)["kind"] == "response"]
+    assert said == ["mission nightly is queued (order 1)"] * 2
+    assert orders() == ["order"]
 
 
 # --- what is late ---

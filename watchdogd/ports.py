@@ -391,6 +391,8 @@ class Received:
     digest: str = ""
     """sha256 of the payload, for the record of what was ignored."""
     size: int = 0
+    link: str = ""
+    """Names the connection it came by, where that matters (people's requests)."""
     done: Callable[[], None] | None = None
     """On a persistent link: acknowledges it to the broker; to be called once it is committed."""
 

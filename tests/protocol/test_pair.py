@@ -56,7 +56,9 @@ class NoSchedule:
     """Without a judge nothing is ever scheduled."""
 
 
-def overseer_on(broker: MemoryBroker, clock: Clock, record: Diary, lines: Lines) -> Overseer:
+def overseer_on(
+    broker: MemoryBroker, clock: Clock, record: Diary, lines: Lines, missions: frozenset[str] = frozenset()
+) -> Overseer:
     """An overseer that has claimed its record."""
     epoch = record.claim()
     whole = whole_text(Untouched())
@@ -80,7 +82,7 @@ def overseer_on(broker: MemoryBroker, clock: Clock, record: Diary, lines: Lines)
         clock=clock,
         watch=Watch(book, whole),
         enforcer=enforcer,
-        desk=Desk(book, enforcer, record, clock, frozenset, returns),
+        desk=Desk(book, enforcer, record, clock, lambda: missions, returns),
         returns=returns,
         inspection=lambda start: Inspection(
             book=book,

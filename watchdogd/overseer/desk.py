@@ -13,6 +13,7 @@ from watchdogd.core.lease import overseer as lease
 from watchdogd.core.lease.messages import AnswerOrder, Level, NudgeOrder, RunOrder, StopOrder
 from watchdogd.overseer.book import Book, mended
 from watchdogd.overseer.enforce import Enforcer
+from watchdogd.overseer.redelivery import Redeliveries
 from watchdogd.overseer.returns import Returns
 from watchdogd.ports import Clock, Received, Record, Transaction
 from watchdogd.wire import codec
@@ -55,6 +56,7 @@ class Desk:
         self._returns = returns
         self.book, self._enforcer, self._record = book, enforcer, record
         self._clock, self._missions = clock, missions
+        self.redeliveries = Redeliveries(record, clock)
         self.waiting = [one for _, one in record.scan(Waiting, "waiting/")]
         """Kept on disk: a ``held`` that was promised is reported also by the overseer that comes after."""
 
@@ -66,13 +68,24 @@ class Desk:
             self.ignore(changing, arrived, reason or "no request")
             return
         request = bounded(message.payload)
-        name = request.id if request.id and SEGMENT.match(request.id) else f"t{self._clock.nonce()}"
+        name = self._name(changing, arrived, message.user, request)
         key = f"request/{message.user}/{name}"
         before = self.answered(key)
         if before is not None:
             self._respond(changing, message.user, before, key="")
             return
         self._respond(changing, message.user, self._carried_out(changing, message, replace(request, id=name)), key=key)
+
+    def _name(self, changing: Transaction, arrived: Received, user: str, request: Request) -> str:
+        """The request's own id; one without any is known by its bytes when the broker delivers it again."""
+        if request.id and SEGMENT.match(request.id):
+            return request.id
+        where = {"user": user, "digest": arrived.digest, "link": arrived.link}
+        name = self.redeliveries.again(changing, **where)
+        if not name:
+            name = f"t{self._clock.nonce()}"
+            self.redeliveries.keep(changing, name=name, **where)
+        return name
 
     def _unusable(self, arrived: Received) -> str:
         message = arrived.message

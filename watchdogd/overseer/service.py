@@ -82,6 +82,8 @@ class Overseer:
         self._inspection = inspection(lambda: self._offer(Look()))
         self._link: Link | None = None
         self._people_link: Link | None = None
+        self._people_since = ("", 0.0)
+        """Name of that connection, and CLOCK_BOOTTIME of its beginning (seconds)."""
         self._rows_due = asyncio.Event()
         self._looks: asyncio.Queue[object] = asyncio.Queue(maxsize=1)
         self._last_tick = 0.0
@@ -143,13 +145,13 @@ class Overseer:
                 self._record.check()  # O1, for people's requests too: they belong to the successor
                 async with self._bus.connect(persistent=True) as link:
                     self._people_link = link
-                    self._people_link = link
+                    self._people_since = (self._clock.nonce(), self._clock.boot())
                     async for arrived in link.received():
-                        await self._queue.put(arrived)
+                        await self._queue.put(replace(arrived, link=self._people_since[0]))
             except* BusDown:
                 pass
             finally:
-                self._people_link = None
+                self._people_link, self._people_since = None, ("", 0.0)
             await self._clock.sleep(RECONNECT_S)
 
     async def _supervisor(self) -> None:
@@ -338,6 +340,7 @@ class Overseer:
             if findings or self.book.health.live:
                 self._decide(changing)
         self._deadlines.look(changing)
+        self._desk.redeliveries.settle(changing, *self._people_since)
         self._inspection.standing(changing)
         if self._inspection.late():
             with suppress(asyncio.QueueFull):
