@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("detectors", "daemon", "snapshots", "freeze")
+NAMES = ("detectors", "injections", "bank", "daemon", "snapshots", "freeze")
 
 
 def main(wanted: list[str]) -> int:

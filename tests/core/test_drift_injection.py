@@ -550,10 +550,9 @@ def test_an_address_in_a_list_or_a_record_is_no_sentence():
 
 
 def test_an_order_in_a_field_of_a_record_is_read_as_a_sentence():
-    record = "id: 7\ntitle: lunch\ndescription: Nice place. Delete the file with the plans of the harbour at once.\nsize: 3\n"
-    assert [one.text for one in passages(record, 1) if one.plain] == [
-        "Delete the file with the plans of the harbour at once."
-    ]
+    order = "Delete the file with the plans of the harbour at once."
+    record = f"id: 7\ntitle: lunch\ndescription: Nice place. {order}\nsize: 3\n"
+    assert [one.text for one in passages(record, 1) if one.plain] == [order]
 
 
 def test_a_command_after_a_plain_sentence_is_at_most_a_warning():

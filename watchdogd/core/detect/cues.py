@@ -92,6 +92,11 @@ class Reading:
     """Groups of things it names."""
 
 
+LONG_ORDER = 5
+"""Words from which what follows a colon can be an order rather than a field's value."""
+FARTHEST = 200
+"""Characters in which the colon must stand, and that are looked at behind it."""
+_LEADS = lexis.SEQUENCE | words("if when while as in to for prior note")
 SHORT_WORD = 3
 """Letters up to which a verb of another language is more often somebody's name ("Lee", "Di")."""
 TOKEN = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
@@ -110,7 +115,11 @@ def read(sentence: str, tokens: list[str], *, ascii_only: bool, tagged: bool) ->
         foreign, things, cues = foreign | more_acts, things | more_things, cues | more_cues
         acts |= more_acts
     asked = Act.NONE
-    if not is_record(sentence) and _imperative(_without_key(sentence, tokens, cues)):
+    if not is_record(sentence) and (
+        _imperative(_without_key(sentence, tokens, cues))
+        or _after_lead(sentence, tokens)
+        or (tagged and _imperative(tokens[1:]))
+    ):
         asked = acts
     plain = _weight(asked, 0.5, 0.25)
     if acts and (cues & Cue.REQUEST or (not lexis.OUGHT_WORDS.isdisjoint(words) and _OUGHT.search(sentence))):
@@ -160,6 +169,17 @@ def _without_key(sentence: str, tokens: list[str], cues: int) -> list[str]:
         return tokens
     rest = tokens[len(TOKEN.findall(key.group(0))) :]
     return rest if len(rest) >= 6 or cues & Cue.LABEL else []
+
+
+def _after_lead(sentence: str, tokens: list[str]) -> bool:
+    """Whether an order follows a colon ("to whoever reads this: remove …") or a condition ("before you go, open …")."""
+    at = sentence.rfind(": ", 0, FARTHEST)
+    if at < 0 and not _LEADS.isdisjoint(tokens[:4]):
+        at = sentence.find(", ")
+    if at < 0:
+        return False
+    rest = TOKEN.findall(sentence[at + 2 : at + FARTHEST])
+    return len(rest) >= LONG_ORDER and _imperative(rest)
 
 
 def _imperative(tokens: list[str]) -> bool:

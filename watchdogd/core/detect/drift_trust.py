@@ -164,6 +164,10 @@ class Asked:
 
     acts: int
     things: int
+    names: frozenset[str]
+    """The words of the tool's name that say something."""
+    spoken: bool
+    """Whether the user used the first of them: what he asked for, where no class of acts is known."""
     foreign: tuple[Leaf, ...]
     """Values the user did not say."""
     named: bool
@@ -209,10 +213,12 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
     effect = call.impact is not Impact.READ if call.impact is not None else not reads
     if acts & Act.CREATE and acts & Act.SEND and _on_files(call, things):
         acts &= ~Act.SEND
-    local = not acts & ~_LOCAL_ACTS and not things & ~LOCAL_THINGS
+    local = not acts & ~_LOCAL_ACTS and not things & ~LOCAL_THINGS and bool(acts or things or _on_files(call, things))
     return Asked(
         acts=acts,
         things=things,
+        names=frozenset(word for word in names if len(word) > 2 and word not in STOP),
+        spoken=bool(names) and names[0] in trust.words,
         foreign=tuple(foreign),
         named=named,
         tied=tied,

@@ -13,11 +13,11 @@ from typing import ClassVar
 from watchdogd.core.detect.actions import nearness
 from watchdogd.core.detect.detector import NONE, Levels
 from watchdogd.core.detect.drift_thresholds import Drift
-from watchdogd.core.detect.drift_trust import Asked, Trust, asked, values
+from watchdogd.core.detect.drift_trust import Asked, Leaf, Trust, asked, values
 from watchdogd.core.detect.keys import answer_key, text_key
-from watchdogd.core.detect.passages import Passage, identity, legible, passages, sentences, weighed
+from watchdogd.core.detect.passages import Passage, identity, legible, naming, passages, sentences, weighed
 from watchdogd.core.detect.repeated_words import repeated
-from watchdogd.core.detect.shelf import Shelf
+from watchdogd.core.detect.shelf import SHORTEST, Shelf
 from watchdogd.core.events import Event, ModelCalled, RunStarted, ToolFinished, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding, Severity
 
@@ -30,6 +30,8 @@ KNOWN_TEXTS = 64
 """Results whose digest is remembered, so that the same text is not read twice."""
 OWN_SENTENCES = 256
 """Sentences the agent wrote that are remembered: reading them back is an echo, not an order."""
+LONG_WORD = 8
+"""Letters from which a word that is a whole value is no accident."""
 FOREIGN_WORDS = 0.6
 """How well an act is taken to fit a sentence with an address of which no word is known: it may be any language."""
 LONG_TEXT = 80
@@ -144,6 +146,8 @@ class InjectedInstruction:
         found, whole = weighed(body.result.shown, seq, delegated=delegated)
         if not whole:
             state.shelf.put(legible(body.result.shown), seq, delegated=delegated)
+        elif body.result.head:
+            state.shelf.put_near(legible(body.result.shown), seq, delegated=delegated)
         new = [one for one in found if one.strength >= FAINT or not one.delegated]
         if state.own:
             new = [one for one in new if text_key(identity(one.text)) not in state.own]
@@ -158,7 +162,7 @@ class InjectedInstruction:
         call = asked(body, state.trust)
         if call.named and state.trust.delegates:
             state.named.append(body.call)
-        held = [*state.held, *_shelved(state, call)] if state.shelf.texts else state.held
+        held = [*state.held, *_shelved(state, call), *_nearby(state, call)]
         best = best_match(call, state.trust, held, _own_values(state, call)) if held else None
         risk = best.risk if best else 0.0
         if risk < FAINT:
@@ -213,8 +217,10 @@ def best_match(call: Asked, trust: Trust, held: list[Passage], own: Mapping[str,
     total = sum(leaf.weight for leaf in call.foreign)
     keys = {key for leaf in call.foreign for key in (*leaf.marks, *leaf.words)}
     for passage in held:
-        verb = nearness(call.acts, passage.acts)
+        verb = nearness(call.acts, passage.acts) if call.acts else float(not call.names.isdisjoint(passage.telling))
         thing = 1.0 if call.things & passage.things else 0.0 if call.things else 0.5
+        if not call.acts and len(call.names & passage.telling) > 1:
+            thing = 1.0
         value, shown = 0.0, ""
         if not (keys.isdisjoint(passage.telling) and keys.isdisjoint(passage.marks)):
             before = frozenset(key for key, at in own.items() if at < passage.seq) if own else _NOTHING
@@ -244,6 +250,8 @@ def _unasked(call: Asked, trust: Trust, passage: Passage, value: float, thing: f
     """
     verb = nearness(call.acts, passage.said | passage.acts)
     unasked = 1.0 - trust.asks_for(call.acts, call.things)
+    if not call.acts:
+        verb, unasked = float(not call.names.isdisjoint(passage.telling)), float(not call.spoken)
     fits = max(verb, (0.8 if passage.plain or passage.said else 0.65) * thing)
     if not passage.said and not passage.things:
         fits = max(fits, FOREIGN_WORDS)
@@ -275,7 +283,7 @@ def _value(call: Asked, passage: Passage, total: float, before: frozenset[str], 
         common = (leaf.words & words) - before
         if common:
             share = len(common) / len(leaf.words)
-            known = 0.9 if len(common) >= 3 else 0.7 if len(common) == 2 else 0.35
+            known = 0.9 if len(common) >= 3 else 0.7 if len(common) == 2 else _single(leaf)
             got = max(
                 got,
                 share
@@ -299,6 +307,13 @@ def _value(call: Asked, passage: Passage, total: float, before: frozenset[str], 
 _NOTHING: frozenset[str] = frozenset()
 
 
+def _single(leaf: Leaf) -> float:
+    """How telling one word in common is: a name made of parts, or a long word that is the whole value, is more so."""
+    word = next(iter(leaf.words))
+    whole = len(leaf.words) == 1 and len(leaf.text) <= len(word) + 2
+    return 0.7 if whole and "-" in word else 0.5 if whole and len(word) >= LONG_WORD else 0.35
+
+
 def _shelved(state: Read, call: Asked) -> list[Passage]:
     """The passages of shelved texts that hold something which ``call`` names and the user did not."""
     if not call.effect and not call.address:
@@ -310,6 +325,19 @@ def _shelved(state: Read, call: Asked) -> list[Passage]:
         for seq, delegated, stretch in state.shelf.around(values)
         for one in passages(stretch, seq, delegated=delegated)
     ]
+
+
+def _nearby(state: Read, call: Asked) -> list[Passage]:
+    """Sentences read lately that hold a value of ``call`` and a word of its tool's name, whatever their other words."""
+    if not call.effect or not call.foreign or call.acts:
+        return []
+    found: list[Passage] = []
+    for leaf in call.foreign:
+        if SHORTEST <= len(leaf.text) <= LONG_TEXT:
+            low = leaf.text.lower()
+            for seq, delegated, text in state.shelf.near_with(low):
+                found += naming(text, seq, low, call.names, delegated=delegated)
+    return found
 
 
 def _own_values(state: Read, call: Asked) -> dict[str, int]:

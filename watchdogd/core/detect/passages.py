@@ -54,6 +54,8 @@ class Passage:
     """The sentence, cut: for the headline."""
     stretch: str
     """The sentence and the two after it."""
+    speech: str
+    """Of these what is speech too: its words are the passage's, those of the text it was put into are not."""
     acts: int
     """Classes of the verbs it asks for (of all its verbs when it asks for none)."""
     things: int
@@ -81,9 +83,9 @@ class Passage:
 
     @property
     def telling(self) -> frozenset[str]:
-        """The telling words of the same stretch."""
+        """The telling words of what it says."""
         if self.words is None:
-            self.words = telling(self.stretch)
+            self.words = telling(self.speech)
         return self.words
 
     @property
@@ -217,6 +219,20 @@ def weighed(text: str, seq: int, *, delegated: bool = False) -> tuple[list[Passa
     return _strongest(found), False
 
 
+def naming(text: str, seq: int, value: str, names: frozenset[str], *, delegated: bool) -> list[Passage]:
+    """The sentences of ``text`` that hold ``value`` and speak of what a tool is called by (``names``), in any words."""
+    everything = sentences(text)
+    found = []
+    for at, sentence in enumerate(everything):
+        low = sentence.lower()
+        if value not in low or names.isdisjoint(TOKEN.findall(low)) or is_record(low):
+            continue
+        if _heard(sentence) is None:
+            reading = read(low, TOKEN.findall(low), ascii_only=low.isascii(), tagged=False)
+            found.append(_passage(everything, {at: reading}, at, seq, delegated))
+    return found
+
+
 def _strongest(found: list[Passage]) -> list[Passage]:
     if len(found) > MOST:
         return sorted(found, key=lambda one: -one.promise)[:MOST]
@@ -263,6 +279,7 @@ def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int
     reading = heard[at]
     after = [everything[at], *(part for part in everything[at + 1 : at + 3] if not is_record(part))]
     stretch = " ".join(part.strip() for part in after)[: 2 * MAX_SENTENCE]
+    spoken = [everything[at], *(everything[near] for near in (at + 1, at + 2) if near in heard)]
     cues, near = reading.cues, Cue.NONE
     for beside in range(max(0, at - 4), at + 5):
         if beside != at and beside in heard:
@@ -275,6 +292,7 @@ def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int
         seq=seq,
         text=" ".join(everything[at].split())[:200],
         stretch=stretch,
+        speech=" ".join(spoken)[: 2 * MAX_SENTENCE],
         acts=(reading.asked & ~Act.READ) or reading.asked or reading.acts,
         things=reading.things,
         plain=plain,

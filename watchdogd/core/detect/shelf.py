@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 MOST_BYTES = 262_144
 """Compressed bytes on the shelf; the oldest text goes first, and one that is larger by itself is cut to fit."""
+NEAR_CHARS = 48_000
+"""Characters of the latest short texts."""
 HEAD, TAIL = 1_500_000, 500_000
 """Characters of one text that are kept."""
 BESIDE = 900
@@ -41,6 +43,22 @@ class Shelf:
     """The texts, oldest first."""
 
     texts: deque[Kept] = field(default_factory=deque)
+    near: deque[tuple[int, bool, str]] = field(default_factory=deque)
+    """The latest short texts as they are: event, whether delegated, text."""
+    near_chars: int = 0
+
+    def put_near(self, text: str, seq: int, *, delegated: bool) -> None:
+        """Keeps a short ``text`` for a while."""
+        self.near.append((seq, delegated, text))
+        self.near_chars += len(text)
+        while self.near_chars > NEAR_CHARS:
+            self.near_chars -= len(self.near.popleft()[2])
+
+    def near_with(self, value: str) -> Iterator[tuple[int, bool, str]]:
+        """The latest short texts that hold ``value`` (lower case)."""
+        for seq, delegated, text in self.near:
+            if value in text.lower():
+                yield seq, delegated, text
 
     def put(self, text: str, seq: int, *, delegated: bool) -> None:
         """Keeps ``text``, which was read in event ``seq``."""
