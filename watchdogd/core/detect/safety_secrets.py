@@ -33,6 +33,8 @@ SHORTEST_WORD = 16
 """Characters without white space that any secret of a known shape has."""
 AROUND = 300
 """Characters before a needle, and twice as many after it, in which its shape is looked for."""
+SOON = 12
+"""Characters after a needle in which what must follow it begins."""
 MOST_SPOTS = 48
 """Needles of one shape in one text that are looked at."""
 MOST_FOUND = 20
@@ -51,6 +53,8 @@ class Shape:
     """Lower-case texts of which one must occur; empty = none is known, and only short texts are tried."""
     shortest: int = 16
     """Characters without white space that it has at least."""
+    then: tuple[str, ...] = ()
+    """Texts of which one follows a needle within ``SOON`` characters; empty = none is known."""
 
 
 BUILT_IN = (
@@ -63,6 +67,7 @@ BUILT_IN = (
         r"(?i)(?:api_?-?key|secret|token|passw(?:or)?d|credential)s?[\"']?\s{0,4}[:=]\s{0,4}[\"']?"
         r"([A-Za-z0-9/+_\-]{20,200})(?![A-Za-z0-9/+_.(\-])",
         ("key", "secret", "token", "passw", "credential"),
+        then=(":", "="),
     ),
 )
 """Shapes that need no library: what redaction leaves, keys in PEM, and values named as secrets that look random."""
@@ -197,15 +202,20 @@ class ExposedSecret:
 def secrets(text: str, shapes: tuple[Shape, ...] = ()) -> Iterator[tuple[str, str]]:
     """Shape and text of the secrets in ``text``, at most ``MOST_FOUND``."""
     text = text[:MOST_TEXT]
-    longest = max(map(len, text.split()), default=0)
+    words = text.split()
+    longest = max(map(len, words), default=0)
     if longest < SHORTEST_WORD and "[redacted:" not in text and "PRIVATE KEY" not in text:
         return
-    low = text.lower()
+    low = long_words = text.lower()
+    if len(text) <= COSTLY_TEXT:
+        long_words = " ".join([one for one in words if len(one) >= SHORTEST_WORD]).lower()
+    inside, tried = _plan(shapes)
+    any_inside = any([needle in long_words for needle in inside])  # noqa: C419 - a list is twice as fast here
     left = MOST_FOUND
-    for shape in (*BUILT_IN, *shapes):
-        if longest < shape.shortest:
+    for shape, in_word in tried:
+        if (in_word and not any_inside) or longest < shape.shortest:
             continue
-        for window in _windows(text, low, shape.needles):
+        for window in _windows(text, low, shape):
             for match in _compiled(shape.pattern).finditer(window):
                 secret = next((group for group in match.groups() if group and len(group) >= 8), match.group(0))
                 if shape.name == "assigned secret" and not random_looking(secret):
@@ -217,20 +227,38 @@ def secrets(text: str, shapes: tuple[Shape, ...] = ()) -> Iterator[tuple[str, st
 
 
 @cache
+def _plan(shapes: tuple[Shape, ...]) -> tuple[tuple[str, ...], tuple[tuple[Shape, bool], ...]]:
+    """Needles that stand inside a long word or nowhere; and all shapes, with whether they need one of those."""
+    everything = tuple((one, _in_word(one)) for one in (*BUILT_IN, *shapes))
+    needles = dict.fromkeys(needle for one, in_word in everything if in_word for needle in one.needles)
+    return tuple(needles), everything
+
+
+def _in_word(shape: Shape) -> bool:
+    """Whether whatever ``shape`` fits, needle and all, is one word of at least ``SHORTEST_WORD`` characters."""
+    spelt = re.sub(r"\\[^sSWDB]", "", shape.pattern)
+    loose = any(mark in spelt for mark in (".", "\\", " ", "[^", "(?<"))
+    return bool(shape.needles) and shape.shortest >= SHORTEST_WORD and not loose
+
+
+@cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def _windows(text: str, low: str, needles: tuple[str, ...]) -> list[str]:
-    """The stretches of ``text`` around its needles; shapes may backtrack, in a stretch that costs little."""
-    if not needles:
+def _windows(text: str, low: str, shape: Shape) -> list[str]:
+    """The stretches of ``text`` around the needles of ``shape``; it may backtrack, in a stretch that costs little."""
+    if not shape.needles:
         return [text] if len(text) <= COSTLY_TEXT else []
     spots: list[int] = []
-    for needle in needles:
+    for needle in shape.needles:
         at = low.find(needle)
         while at >= 0 and len(spots) < MOST_SPOTS:
-            spots.append(at)
-            at = low.find(needle, at + AROUND)
+            if not shape.then or any([one in low[at : at + len(needle) + SOON] for one in shape.then]):  # noqa: C419 - a list is twice as fast here
+                spots.append(at)
+                at = low.find(needle, at + AROUND)
+            else:
+                at = low.find(needle, at + 1)
     if not spots:
         return []
     found: list[str] = []
