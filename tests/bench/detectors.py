@@ -1,8 +1,8 @@
 """Injected faults, look-alikes, untouched recordings and the conformance cases, beside two published detectors.
 
 ``WATCHDOGD_RECORDINGS`` names a directory of recorded runs (``*.jsonl.gz``); without it those beside the checkout are
-taken, and where there are none the sessions of ``sessions.py``. ``WATCHDOGD_BENCH_RUNS`` is how many recordings get
-each fault (60).
+taken, beside the scripted sessions of ``sessions.py``. ``WATCHDOGD_BENCH_RUNS`` is how many recordings get each fault
+(60); ``!`` marks what is short of its bar.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from random import Random
 
 from tests.bench.peers import Gemini, OpenHands
 from tests.bench.sessions import sessions
+from tests.bench.wordings_fresh import FRESH
 from tests.bench.wordings_held import HELD
 from tests.bench.wordings_second import SECOND
 from tests.bench.wordings_third import THIRD
@@ -29,8 +30,10 @@ from watchdogd.sim.wordings import SHIPPED, Wordings
 
 CONFORMANCE = Path(__file__).parents[1] / "data" / "conformance.jsonl.gz"
 BESIDE = Path(__file__).parents[3] / "shared" / "data"
-SETS: dict[str, Wordings] = {"development": SHIPPED, "second": SECOND, "held": HELD, "third": THIRD}
-"""Wordings: those that ship, those of one round of repairs, those never used to change a rule."""
+SETS: dict[str, Wordings] = {"development": SHIPPED, "second": SECOND, "held": HELD, "third": THIRD, "fresh": FRESH}
+"""Wordings: those that ship, those of rounds of repairs (each set was unseen when it was first measured), and those
+written after the last repair."""
+NEWEST = "fresh"
 PEERS: dict[str, Callable[[], OpenHands | Gemini]] = {"openhands": OpenHands, "gemini-cli": Gemini}
 BARS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("exact-loop", *(f"cycle-{one}" for one in range(2, 9))), (0.99, 1.0)),
@@ -44,9 +47,12 @@ BARS: dict[str, tuple[float, float]] = {
     "outage": (0.90, 0.99),
     "outage, blamed on the agent": (0.10, 0.0),
     **dict.fromkeys(LOOK_ALIKES, (0.01, 0.0)),
+    **dict.fromkeys((f"{one}, any channel" for one in LOOK_ALIKES), (0.01, 0.0)),
 }
 """What must and what should be reached: recall of faults, false alarms of the rest."""
-AT_MOST = frozenset({"outage, blamed on the agent", *LOOK_ALIKES})
+AT_MOST = frozenset({"outage, blamed on the agent", *LOOK_ALIKES, *(f"{one}, any channel" for one in LOOK_ALIKES)})
+OF_CALLS = (Channel.ERRORS, Channel.PROGRESS, Channel.RECALL, Channel.COST)
+"""What calls and their results show; injected look-alikes are foreign to the task, which is another channel's matter."""
 SEED = 11
 
 
@@ -74,7 +80,8 @@ class Row:
     """One kind of fault under one set of wordings: the bank, and the peers on the very same runs."""
 
     ours: Count = field(default_factory=Count)
-    blamed: Count = field(default_factory=Count)
+    other: Count = field(default_factory=Count)
+    """Of an outage: blamed on the agent. Of a look-alike: anything from any channel."""
     peers: dict[str, Count] = field(default_factory=lambda: {name: Count() for name in PEERS})
 
 
@@ -169,7 +176,7 @@ def untouched(of: Bank, found: dict[str, list[Recording]]) -> dict[str, list[Rec
             warn, crit = warn + bool(loud), crit + any(alarm.severity is Severity.CRIT for alarm in loud)
             for rule in {alarm.rule for alarm in loud}:
                 rules[rule] = rules.get(rule, 0) + 1
-            if not alarms:
+            if not any(alarm.channel in OF_CALLS for alarm in alarms):
                 silent[name].append(one)
             for peer, make in PEERS.items():
                 other[peer] += _peer(make(), one.events, -1) is not None
@@ -186,14 +193,17 @@ def _most(rules: dict[str, int]) -> str:
 
 def faults(of: Bank, runs: Sequence[Recording]) -> None:
     """Recall and delay of every kind of fault, false alarms of look-alikes; by set of wordings, and the peers."""
-    print(f"\ninjected into {len(runs)} silent recordings; recall [95 %] at WARN, median finished calls from the onset")
+    print(
+        f"\ninjected into {len(runs)} recordings in which these rules are silent; recall [95 %] at WARN, median finished calls from the onset"
+    )
     heads = "".join(f"{name:<25}" for name in SETS)
-    print(f"{'':<30}{'must':>6}{'aim':>6}  {heads}{'openhands, held':<22}{'gemini-cli, held':<22}")
+    print(f"{'':<30}{'must':>6}{'aim':>6}  {heads}" + "".join(f"{f'{name}, {NEWEST}':<22}" for name in PEERS))
     for kind in INJECTORS:
         rows = {name: measured(kind, runs, of, words) for name, words in SETS.items()}
-        _print(kind, {name: row.ours for name, row in rows.items()}, rows["held"].peers)
-        if kind == "outage":
-            _print(f"{kind}, blamed on the agent", {name: row.blamed for name, row in rows.items()}, None)
+        _print(kind, {name: row.ours for name, row in rows.items()}, rows[NEWEST].peers)
+        if kind == "outage" or kind in LOOK_ALIKES:
+            what = "blamed on the agent" if kind == "outage" else "any channel"
+            _print(f"{kind}, {what}", {name: row.other for name, row in rows.items()}, None)
 
 
 def _print(kind: str, counts: dict[str, Count], peers: dict[str, Count] | None) -> None:
@@ -235,23 +245,22 @@ def measured(kind: str, runs: Sequence[Recording], of: Bank, words: Wordings) ->
 
 def _ours(kind: str, run: str, made: Injected, of: Bank, row: Row) -> None:
     first: int | None = None
-    blamed: int | None = None
+    other: int | None = None
     for alarm in alarms_of(made.events, of):
         if alarm.seq < made.onset or alarm.finding.severity.rank < Severity.WARN.rank:
             continue
         after = alarm.calls - made.calls_at_onset
         if first is None and _about(kind, alarm.finding):
             first = after
-        if kind == "outage" and blamed is None and _blames(alarm.finding):
-            blamed = after
+        if other is None and (kind in LOOK_ALIKES or (kind == "outage" and _blames(alarm.finding))):
+            other = after
     row.ours.take(run, first)
-    if kind == "outage":
-        row.blamed.take(run, blamed)
+    row.other.take(run, other)
 
 
 def _about(kind: str, finding: Finding) -> bool:
     if kind in LOOK_ALIKES:
-        return True
+        return finding.channel in OF_CALLS
     if kind == "outage":
         return finding.rule.endswith("outage")
     return finding.channel.value in EXPECTED.get(kind, ("progress",))
