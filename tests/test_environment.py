@@ -86,15 +86,17 @@ async def test_the_roles(tmp_path: Path, role: Role) -> None:
     def none(_: str) -> Path:
         raise SandboxError("none here")
 
+    ground = Ground("watchdogd-test-environment", now=CLOCK.boot, home=none)
     roles = Roles(
         state_dir=tmp_path,
         clock=CLOCK,
         log=tmp_path / "log",
-        ground=Ground("watchdogd-test-environment", now=CLOCK.boot, home=none),
+        ground=ground,
         program=(sys.executable, "-c", SHOWS.format(str(tmp_path / "shown"))),
     )
     child = await roles.spawn(role, {}, kept(os.environ))
     assert await child.wait() == 0, (tmp_path / "log").read_text()
+    ground.close()
     assert forbidden(set((tmp_path / "shown").read_text().split())) == set()
 
 

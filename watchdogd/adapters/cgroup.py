@@ -222,7 +222,8 @@ class CgroupTree:
 
     def _left(self, pids: Sequence[int]) -> set[int]:
         """Children of ``pids``, and orphans of theirs, that are not among them: they left the cgroup."""
-        children = adopted(self._strays.oldest) if self._adopting else set()
+        oldest = self._strays.oldest
+        children = adopted(oldest) if self._adopting and oldest else set()
         for thread in self._listed("cgroup.threads"):
             children |= children_of(thread)
         outside = children.difference(pids)

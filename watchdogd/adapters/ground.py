@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from watchdogd.adapters import cgroup_home
@@ -47,6 +48,7 @@ class Ground:
             self._home = home(name)
         except SandboxError as why:
             self.why_none = str(why)
+        self._made = self._home
         self._limiting = cgroup_home.limiting_v1(name)
 
     def left(self) -> Proof | None:
@@ -90,10 +92,10 @@ class Ground:
 
     def close(self) -> None:
         """Removes the cgroups, as far as they are empty."""
-        if self._home is not None:
-            if (self._home / _WORKER).exists() and self._cgroup(self._home).look().state is TreeState.EXITED:
-                self._cgroup(self._home).remove()
-            cgroup_home.leave(self._home)
+        if self._made is not None:
+            with suppress(SandboxError):  # somebody is left in there: the next start ends him
+                self._cgroup(self._made).remove()
+            cgroup_home.leave(self._made)
         cgroup_home.removed(self._limiting)
 
     def _cgroup(self, home: Path) -> CgroupTree:

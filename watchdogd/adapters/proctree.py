@@ -85,7 +85,7 @@ class ProcessTree:
 
     @property
     def oldest(self) -> int:
-        """When the first root began (ticks since boot): nothing older belongs to the tree."""
+        """When the first root began (ticks since boot), 0 when there is none: nothing older belongs to the tree."""
         return min(self._roots.values(), default=0)
 
     def joining(self, command: Sequence[str]) -> list[str]:
@@ -192,12 +192,13 @@ class ProcessTree:
     def _seeds(self, processes: Table) -> Iterable[Seen]:
         mine, session = os.getpid(), os.getsid(0)
         oldest = self.oldest
+        adopting = self._adopting and oldest > 0
         for seen in processes.values():
             if (
                 self._known.get(seen.pid) == seen.started
                 or seen.session in self._led
                 or seen.group in self._led
-                or (seen.started >= oldest and self._adopting and seen.parent == mine and seen.session != session)
+                or (adopting and seen.started >= oldest and seen.parent == mine and seen.session != session)
                 or (seen.started >= oldest and self._is_marked(seen.pid))
             ):
                 yield seen
