@@ -1,5 +1,6 @@
 """Policies: shipped ones, files of one's own, changes in the configuration, and the reload."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from watchdogd.core.access import RIGHTS, Right
 from watchdogd.core.errors import ConfigError
 from watchdogd.core.events import Impact
 from watchdogd.core.lease.messages import Level, Mode
-from watchdogd.core.policy import DEFAULT_RULES, Policy
+from watchdogd.core.policy import DEFAULT_RULES, Action, Policy, Rule
 from watchdogd.settings.load import load
 from watchdogd.settings.policies import shipped
 from watchdogd.settings.reload import load_policy
@@ -36,6 +37,10 @@ def policy(main: Path, head: str = "", tail: str = "", **env: str) -> Policy:
     return load(main, env=env).settings.policy
 
 
+def replace_actions(rules: tuple[Rule, ...], id: str, actions: tuple[Action, ...]) -> tuple[Rule, ...]:
+    return tuple(replace(one, actions=actions) if one.id == id else one for one in rules)
+
+
 def test_three_policies_are_shipped():
     assert shipped() == ("assisted", "observe", "suggest")
 
@@ -44,7 +49,10 @@ def test_three_policies_are_shipped():
 def test_a_shipped_policy_is_called_by_its_name_and_has_its_level(main, name):
     found = policy(main, f'policy = "{name}"\n')
     assert (found.name, found.level, found.mode) == (name, Level(name), Mode.ENFORCE)
-    assert found.rules == DEFAULT_RULES
+    returning = {one.id for one in found.rules if Action.ROLLBACK in one.actions}
+    assert returning == ({"verdict-off-course"} if name == "assisted" else set())
+    held = replace_actions(found.rules, "verdict-off-course", (Action.PAUSE, Action.ESCALATE))
+    assert held == DEFAULT_RULES, "all else is as in suggest"
 
 
 def test_suggest_is_the_default_and_equals_what_the_core_calls_default(main):
@@ -65,7 +73,7 @@ def test_a_table_changes_the_shipped_policy_and_keeps_the_rest(main):
     found = policy(main, tail='[policy]\nbase = "assisted"\nmode = "shadow"\n[policy.judging]\nevery_s = 60\n')
     assert (found.level, found.mode, found.judging.every_s) == (Level.ASSISTED, Mode.SHADOW, 60)
     assert found.judging.degraded_level is Level.SUGGEST
-    assert found.rules == DEFAULT_RULES
+    assert found.rules == policy(main, tail='[policy]\nbase = "assisted"\n').rules
 
 
 def test_rules_replace_the_shipped_ones(main):

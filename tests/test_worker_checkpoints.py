@@ -257,7 +257,7 @@ async def test_what_was_cut_short_before_anybody_heard_of_it_is_dropped_at_the_n
 
 async def test_workspace_and_conversation_go_back_together_and_the_note_names_what_left(bed):
     run, target, good = await damaged(bed)
-    assert bed.order(7, RollbackOrder(checkpoint=target, by="anna", reason="wrong file", latch="rollback/anna")) == ""
+    assert bed.order(7, RollbackOrder(checkpoint=target, by="anna", reason="r", note="wrong file", latch="rollback/anna")) == ""
     await bed.checkpoints.roll_back(run)
     assert bed.tree() == good
     assert not bed.checkpoints.due

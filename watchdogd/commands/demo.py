@@ -61,8 +61,11 @@ scenario = "{scenario}"
 base = "assisted"
 
 [policy.judging]
-every_s = 12
-jitter_s = 2
+every_s = 4
+jitter_s = 1
+
+[checkpoints]
+every_s = 3
 
 {mission}
 trigger = "start"

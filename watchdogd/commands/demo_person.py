@@ -46,6 +46,8 @@ class Person:
 
     async def _answer(self, one: Escalation) -> None:
         self._answered.add(one.id)
+        if one.subject is None:
+            return  # a notice: she reads it in the morning
         await self._client.clock.sleep(THINKS_S * self._speed)
         name = f"anna-{self._client.clock.nonce()}"
         match one.subject:

@@ -47,6 +47,8 @@ class Tally:
     pauses: int = 0
     questions: int = 0
     verdicts: int = 0
+    checkpoints: int = 0
+    returns: int = 0
     events: int = 0
     worker_usd: float = 0.0
     judge_usd: float = 0.0
@@ -159,6 +161,8 @@ class Timeline:
                 self.line("gate", f"holds: {text}", "yellow")
             case e.Released(held_s=held_s):
                 self.line("gate", f"goes on after {held_s:.0f} s", "yellow")
+            case e.CheckpointTaken() | e.RolledBack():
+                self._checkpoint(body)
             case e.ProviderError():
                 self.line("worker", f"the provider failed: {body.error}", "red")
             case e.RunFinished():
@@ -168,6 +172,23 @@ class Timeline:
                 self.over = True
             case _:
                 pass
+
+    def _checkpoint(self, body: e.CheckpointTaken | e.RolledBack) -> None:
+        tally = self.tally
+        match body:
+            case e.CheckpointTaken(complete=True):
+                tally.checkpoints += 1
+                self.line("worker", f"checkpoint {body.checkpoint} ({body.reason}): {body.files} files", "dim")
+            case e.CheckpointTaken():
+                self.line("worker", f"no checkpoint: {body.why}", "red")
+            case e.RolledBack(ok=True):
+                tally.returns += 1
+                put = f"{body.changed} files put back, {body.quarantined} moved to quarantine"
+                self.line(
+                    "overseer", f"returned to checkpoint {body.checkpoint}: {put}, kept as {body.saved_as}", "bold"
+                )
+            case e.RolledBack():
+                self.line("overseer", f"no return to checkpoint {body.checkpoint}: {body.reason}", "bold red")
 
     def _overseer(self, payload: DecisionReport | VerdictReport, message: Message) -> None:
         match payload:

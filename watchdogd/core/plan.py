@@ -68,6 +68,8 @@ class ReturnTo:
     onset: int
     reason: str
     latch: str
+    finding: str
+    """The rule behind it: what the model is told of it comes from that rule's template."""
 
 
 Effect: TypeAlias = SetLatch | SendNudge | Tell | Inspect | EndRun | FreezeTree | ReturnTo
@@ -97,7 +99,7 @@ def _one(decision: Decision, asking: bool) -> tuple[Effect, ...]:
         case Action.ROLLBACK:
             return (
                 SetLatch(name=latch, by=f"policy rule {decision.rule}", reason=reason),
-                ReturnTo(onset=_onset(decision), reason=reason, latch=latch),
+                ReturnTo(onset=_onset(decision), reason=reason, latch=latch, finding=decision.finding),
             )
         case Action.ESCALATE:
             subject = ReleaseLatch(latch=latch) if asking else None

@@ -105,7 +105,16 @@ class Policy:
     @property
     def digest(self) -> str:
         """Changes if and only if the policy does."""
-        return digest_of(plain(self))
+        return digest_of(_as_floats(plain(self)))
+
+
+def _as_floats(value: object) -> object:
+    """``value`` with 60 and 60.0 alike: a number that went through a file is the same number."""
+    if isinstance(value, Mapping):
+        return {name: _as_floats(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_floats(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def plain(policy: Policy) -> Mapping[str, object]:

@@ -56,8 +56,10 @@ class Enforcer:
 
     def __init__(self, book: Book, clock: Clock, boot: str, nudge_text: Callable[[str, str], str]) -> None:
         self.book, self._clock, self._boot = book, clock, boot
-        self._nudge_text = nudge_text
+        self.nudge_text = nudge_text
         self.out = Outgoing()
+        self.looked_at: set[int] = set()
+        """Events behind a pause that a person has lifted since this overseer started: no reason to ask again."""
         self.return_to: Callable[[Transaction, ReturnTo, str], None] | None = None
         """Carries out a rollback that policy decided."""
 
@@ -212,6 +214,8 @@ class Enforcer:
             },
         )
         self.book.escalations.pop(one.id, None)
+        if state == "approved" and isinstance(one.subject, ReleaseLatch):
+            self.looked_at.update(one.evidence)
         changing.drop(f"escalation/{one.id}")
         changing.put(f"closed/{one.id}", done)
         self.row(changing, "escalation", done, f"{one.headline}: {state}{' by ' + by if by else ''}")
@@ -267,7 +271,7 @@ class Enforcer:
                 self.latch(changing, effect.name, effect.by, effect.reason)
             case SendNudge():
                 if self.book.run.active:
-                    text = self._nudge_text(effect.rule, effect.headline)
+                    text = self.nudge_text(effect.rule, effect.headline)
                     body = NudgeOrder(text=text, rule=effect.rule, key=effect.key, decision=decision)
                     self.order(changing, self.book.run.id, body)
             case Tell():

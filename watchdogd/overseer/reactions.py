@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watchdogd.core.escalation import ApproveCall, AskedByWorker
-from watchdogd.core.events import Event, Gated, ProviderError, RunFinished, RunStarted, ToolFinished
+from watchdogd.core.events import Event, Gated, ProviderError, RunFinished, RunStarted, ToolFinished, ToolIntended
 from watchdogd.core.health import Channel, Severity
 from watchdogd.core.lease.messages import AnswerOrder
 from watchdogd.core.plan import Tell
@@ -17,6 +17,8 @@ class Reactions:
 
     def __init__(self, book: Book, enforcer: Enforcer) -> None:
         self.book, self._enforcer = book, enforcer
+        self._intended: tuple[str, int] = ("", 0)
+        """The newest call that was wanted, and its event."""
 
     def to(self, changing: Transaction, event: Event) -> None:
         """What follows from the event itself, without a detector."""
@@ -24,6 +26,10 @@ class Reactions:
         match body:
             case Gated(outcome="ask") if not body.by.startswith("shadow:"):
                 self._question(changing, event, body)
+            case ToolIntended(call=call):
+                self._intended = (call, event.seq)
+            case Gated(outcome="deny", by="hard-denial") if self._lifted(body.call):
+                pass  # a person has seen this very call, said that the worker may go on, and it was refused
             case Gated(outcome="deny", by="hard-denial") if self.book.policy.pause_on_denial:
                 self._enforcer.decide_now(
                     changing,
@@ -56,6 +62,10 @@ class Reactions:
                     self._notice(changing, f"run/{self.book.run.mission}", Severity.WARN, what, event)
             case _:
                 pass
+
+    def _lifted(self, call: str) -> bool:
+        """Whether a pause because of ``call`` was lifted by a person; not known (as after a restart) counts as no."""
+        return call == self._intended[0] and self._intended[1] in self._enforcer.looked_at
 
     def _notice(self, changing: Transaction, group: str, severity: Severity, headline: str, event: Event) -> None:
         self._enforcer.tell(

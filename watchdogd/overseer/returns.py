@@ -21,6 +21,9 @@ from watchdogd.wire.messages import CheckpointList, CheckpointReport, Message, R
 
 BY_POLICY_AT_MOST = 2
 """Returns that policy may order in one run: what goes wrong a third time goes wrong for a reason people should see."""
+TAINTING = (Channel.DRIFT, Channel.SAFETY)
+"""What goes wrong there leaves its marks. Loops, errors and forgetting are over when they are over: while they last
+nothing passes inspection, and afterwards a later inspection finds the state as good as any."""
 LISTED = 100
 """Checkpoints in the retained list; it must fit on the wire."""
 
@@ -127,12 +130,12 @@ class Returns:
             self._past(changing, replace(self.book.past, looks=(Look(healthy_upto=upto),)))
 
     def trouble(self, changing: Transaction, found: Iterable[Finding]) -> None:
-        """Critical findings: what was saved after they began is no place to return to."""
+        """Critical drift or danger: what was saved after it began is no place to return to."""
         onsets = {
             min(one for one in (finding.since, *finding.evidence) if one > 0)
             for finding in found
             if finding.severity is Severity.CRIT
-            and finding.channel is not Channel.COST
+            and finding.channel in TAINTING
             and any(one > 0 for one in (finding.since, *finding.evidence))
         }
         new = sorted(onsets - set(self.book.past.onsets))
@@ -172,16 +175,17 @@ class Returns:
             Returning(latch=effect.latch, checkpoint=chosen.id, by="policy"),
             run=self.book.run.id,
             reason=effect.reason,
+            note=self._enforcer.nudge_text(effect.finding, effect.reason),
         )
 
     def _count(self, changing: Transaction, by_policy: int) -> None:
         self._by_policy = by_policy
         changing.put("returned-by-policy", by_policy)
 
-    def _order(self, changing: Transaction, one: Returning, *, run: str, reason: str) -> int:
+    def _order(self, changing: Transaction, one: Returning, *, run: str, reason: str, note: str) -> int:
         self._under_way[one.latch] = one
         changing.put(f"returning/{one.latch}", one)
-        body = RollbackOrder(checkpoint=one.checkpoint, by=one.by, reason=reason, latch=one.latch)
+        body = RollbackOrder(checkpoint=one.checkpoint, by=one.by, reason=reason, note=note, latch=one.latch)
         return self._enforcer.order(changing, run, body).n
 
     def requested(self, changing: Transaction, user: str, request: Request) -> Response:
@@ -204,10 +208,11 @@ class Returns:
         latch = f"rollback/{user}"
         if latch in self._under_way:
             raise RequestRefused(f"a return to {self._under_way[latch].checkpoint} is under way")
-        reason = words[1] if len(words) > 1 else f"{user} asked for it"
+        said = words[1] if len(words) > 1 else ""
+        reason = said or f"{user} asked for it"
         self._enforcer.latch(changing, latch, user, f"returning to {request.target}: {reason}", shadow_too=True)
         one = Returning(latch=latch, checkpoint=request.target, by=user, request=request.id)
-        n = self._order(changing, one, run=run, reason=reason)
+        n = self._order(changing, one, run=run, reason=reason, note=f"{user} says: {said}" if said else "")
         return self._said(request.id, f"returning to {request.target} (order {n}); done follows", stage="ordered")
 
     def _returned(self, changing: Transaction, event: Event, said: RolledBack) -> None:

@@ -50,6 +50,8 @@ class Ordered:
     latch: str
     by: str = ""
     reason: str = ""
+    note: str = ""
+    """For the model."""
     saved: bool = False
     """What was there is saved, and said so."""
     back: Restored | None = None
@@ -63,7 +65,7 @@ class Ordered:
 def ordered(n: int, body: RollbackOrder) -> Ordered:
     """Order ``n`` as it is kept until it is carried out."""
     rollback = Rollback(id=f"rollback-{n}", target=body.checkpoint, saved_as=f"before-{n}")
-    return Ordered(rollback=rollback, latch=body.latch, by=body.by, reason=body.reason)
+    return Ordered(rollback=rollback, latch=body.latch, by=body.by, reason=body.reason, note=body.note)
 
 
 def refused(body: RollbackOrder, why: str) -> RolledBack:
@@ -309,7 +311,7 @@ class Checkpoints:
         waiting = replace(waiting, talked=True)
         if run is None:
             return waiting
-        note = outside_note(waiting.rollback.target, self._outside(since), waiting.reason)
+        note = outside_note(waiting.rollback.target, self._outside(since), waiting.note)
         blocks = [
             result(use.id, "This call was not made: you were taken back to before it.", is_error=True)
             for use in unanswered(then)

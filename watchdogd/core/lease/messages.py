@@ -158,6 +158,9 @@ class RollbackOrder:
     checkpoint: str
     by: str = ""
     reason: str = ""
+    """For people."""
+    note: str = ""
+    """For the model: a template's or a person's words, never a judge's."""
     latch: str = ""
     """The rollback's own latch, released by the overseer once it is over."""
 
