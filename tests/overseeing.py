@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Literal
 
 from tests.protocol.inmemory import Clock, Untouched
 from watchdogd.core.access import Operator
@@ -72,14 +73,17 @@ class Room:
         """A run of mission ``nightly`` begins."""
         self._event(RunStarted(mission="nightly", goal="g", workspace="/w"))
 
-    def run_over(self) -> None:
-        """That run is done."""
-        self._event(RunFinished(outcome="done", reason="it is", steps=1, cost_usd=0.0))
+    def run_over(self, outcome: Literal["done", "stopped"] = "done", reason: str = "it is") -> list[Response]:
+        """That run is over; what was answered to that."""
+        before = len(self.disk.rows)
+        self._event(RunFinished(outcome=outcome, reason=reason, steps=1, cost_usd=0.0))
+        return self._responses(before)
 
     def _event(self, body: Body) -> None:
         event = Event(seq=self.book.folded_seq + 1, body=body, run="r1", at=self.clock.wall())
         with self.transaction() as changing:
             self.watch.take(changing, event)
+            self.desk.stops.to(changing, event)
 
     def asked(self, request: Request, *, user: str = "ada", raw: bytes = b"", link: str = "l1") -> list[Response]:
         """``request`` arrives; what was answered."""
@@ -94,6 +98,9 @@ class Room:
         )
         with self.transaction() as changing:
             self.desk.take(changing, arrived)
+        return self._responses(before)
+
+    def _responses(self, before: int) -> list[Response]:
         return [
             codec.load(Response, one["body"])
             for one in (json.loads(row.body) for row in self.disk.rows[before:])

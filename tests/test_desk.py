@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,31 @@ def test_to_release_one_latch_by_name_lifts_nothing() -> None:
     room.asked(Request(command="pause", id="a"))
     room.asked(Request(command="resume", id="b", target="operator/ada"))
     assert lifts(room) == []
+
+
+# --- stopping ---
+
+END = Request(command="stop", id="s1", text="enough")
+
+
+def test_a_stop_is_on_its_way_until_the_run_says_how_it_ended() -> None:
+    disk = MemoryDisk()
+    room = Room.on(disk)
+    room.run()
+    (first,) = room.asked(END)
+    assert (first.stage, first.text) == ("ordered", "a stop of run r1 is on its way (order 1); its end follows")
+    (last,) = Room.on(disk).run_over("stopped", "stopped by ada: enough")
+    assert (last.request, last.stage, last.text) == ("s1", "done", "run r1 has ended: stopped by ada: enough")
+
+
+def test_a_run_that_had_ended_by_itself_was_not_stopped_and_nobody_is_told_so() -> None:
+    room = Room.on(MemoryDisk())
+    room.run()
+    room.asked(END)
+    (last,) = room.run_over()
+    assert last.text == "run r1 had ended by itself before the stop reached it: done. it is"
+    assert [one.status for one in room.asked(replace(END, id="s2"))] == ["error"]
+    assert room.orders() == ["stop"]
 
 
 # --- what the broker delivers again ---

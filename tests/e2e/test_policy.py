@@ -102,8 +102,10 @@ def test_in_shadow_mode_an_operators_pause_holds_all_the_same(daemon, operator):
             + 1
         )
     assert starts(daemon) == before
-    assert operator.ask("stop", text="enough").status == "ok"
+    asked = operator.ask("stop", text="enough")
+    assert (asked.status, asked.stage) == ("ok", "ordered")
     assert operator.event("run_finished").body.outcome == "stopped"
+    assert operator.answer(asked.request, "done").text == "run r1 has ended: stopped by operator: enough"
     assert operator.ask("resume").status == "ok"
 
 

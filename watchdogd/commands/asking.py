@@ -40,7 +40,7 @@ def send(
         client = Client(connection_in(where), user)
         name = f"c{client.clock.nonce()}"
         request = codec.load(Request, {"command": command, "id": name, "target": target, "text": text})
-        answers = asyncio.run(client.ask(request, until_held=command == "pause"))
+        answers = asyncio.run(client.ask(request, until_held=command in ("pause", "stop")))
     except NoDaemon as why:
         if command not in ("pause", "stop"):
             raise
@@ -169,7 +169,7 @@ def stop(
     user: User = LOCAL_OPERATOR,
     as_json: AsJson = False,
 ) -> None:
-    """Stop the run that is under way; what it does not acknowledge is killed."""
+    """Stop the run that is under way, and say how it ended; what it does not acknowledge is killed."""
     send("stop", text=" ".join(text or []), config=config, state_dir=state_dir, user=user, as_json=as_json)
 
 

@@ -10,11 +10,12 @@ from watchdogd.core.errors import RequestRefused
 from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, ReleaseLatch, visible
 from watchdogd.core.ids import SEGMENT
 from watchdogd.core.lease import overseer as lease
-from watchdogd.core.lease.messages import AnswerOrder, Level, NudgeOrder, RunOrder, StopOrder
+from watchdogd.core.lease.messages import AnswerOrder, Level, NudgeOrder, RunOrder
 from watchdogd.overseer.book import Book, mended
 from watchdogd.overseer.enforce import Enforcer
 from watchdogd.overseer.redelivery import Redeliveries
 from watchdogd.overseer.returns import Returns
+from watchdogd.overseer.stops import Stops
 from watchdogd.ports import Clock, Received, Record, Transaction
 from watchdogd.wire import codec
 from watchdogd.wire.messages import Message, Request, Response
@@ -56,6 +57,7 @@ class Desk:
         self._returns = returns
         self.book, self._enforcer, self._record = book, enforcer, record
         self._clock, self._missions = clock, missions
+        self.stops = Stops(book, enforcer, record)
         self.redeliveries = Redeliveries(record, clock)
         self.waiting = [one for _, one in record.scan(Waiting, "waiting/")]
         """Kept on disk: a ``held`` that was promised is reported also by the overseer that comes after."""
@@ -308,9 +310,7 @@ class Desk:
     def _stop(self, changing: Transaction, user: str, request: Request) -> Response:
         if not self.book.run.active:
             raise RequestRefused("no run is under way")
-        reason = request.text or "no reason given"
-        order = self._enforcer.order(changing, self.book.run.id, StopOrder(by=user, reason=reason))
-        return self._ok(request, f"run {self.book.run.id} is being stopped (order {order.n})")
+        return self.stops.ordered(changing, user, request.id, request.text or "no reason given")
 
     def _run(self, changing: Transaction, user: str, request: Request) -> Response:
         missions = self._missions()

@@ -50,8 +50,9 @@ class LocalDesk:
             done = Done(id=command.id, ok=True, text=f"paused by {command.user}")
         elif self.book.run.active:
             body = StopOrder(by=command.user, reason=command.text or "no reason given")
-            self._enforcer.order(changing, self.book.run.id, body)
-            done = Done(id=command.id, ok=True, text=f"run {self.book.run.id} is being stopped")
+            order = self._enforcer.order(changing, self.book.run.id, body)
+            text = f"a stop of run {self.book.run.id} is on its way (order {order.n})"
+            done = Done(id=command.id, ok=True, text=text)
         else:
             done = Done(id=command.id, ok=False, text="no run is under way")
         self._enforcer.out.lines.append(done)

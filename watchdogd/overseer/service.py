@@ -301,6 +301,7 @@ class Overseer:
         self._reactions.to(changing, event)
         self._returns.trouble(changing, folded.findings)
         self._returns.to(changing, event)
+        self._desk.stops.to(changing, event)
         if folded.findings or self.book.health.live:
             self._decide(changing)
         if any(finding.severity.rank >= Severity.WARN.rank for finding in folded.findings):

@@ -173,7 +173,7 @@ class Request:
 
 
 Stage: TypeAlias = Literal["done", "latched", "held", "ordered", "compared"]
-"""``latched`` is followed by ``held``; ``ordered`` by ``compared`` or ``done``."""
+"""``latched`` is followed by ``held``; ``ordered`` by ``compared`` or ``done`` (a stop: once the run is over)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
