@@ -19,7 +19,7 @@ from tests.bench.wordings_fresh import FRESH
 from tests.bench.wordings_held import HELD
 from tests.bench.wordings_second import SECOND
 from tests.bench.wordings_third import THIRD
-from watchdogd.commands.drill import alarms_of
+from watchdogd.commands.drill import alarms_of, blames
 from watchdogd.commands.measures import Estimate, quantile, rate
 from watchdogd.commands.recordings import Recording, Unread, recordings
 from watchdogd.core.detect.bank import Bank, bank
@@ -52,7 +52,7 @@ BARS: dict[str, tuple[float, float]] = {
 """What must and what should be reached: recall of faults, false alarms of the rest."""
 AT_MOST = frozenset({"outage, blamed on the agent", *LOOK_ALIKES, *(f"{one}, any channel" for one in LOOK_ALIKES)})
 OF_CALLS = (Channel.ERRORS, Channel.PROGRESS, Channel.RECALL, Channel.COST)
-"""What calls and their results show; injected look-alikes are foreign to the task, which is another channel's matter."""
+"""What calls and their results show; that look-alikes are foreign to the task is another channel's matter."""
 SEED = 11
 
 
@@ -194,7 +194,8 @@ def _most(rules: dict[str, int]) -> str:
 def faults(of: Bank, runs: Sequence[Recording]) -> None:
     """Recall and delay of every kind of fault, false alarms of look-alikes; by set of wordings, and the peers."""
     print(
-        f"\ninjected into {len(runs)} recordings in which these rules are silent; recall [95 %] at WARN, median finished calls from the onset"
+        f"\ninjected into {len(runs)} recordings in which these rules are silent; "
+        "recall [95 %] at WARN, median finished calls from the onset"
     )
     heads = "".join(f"{name:<25}" for name in SETS)
     print(f"{'':<30}{'must':>6}{'aim':>6}  {heads}" + "".join(f"{f'{name}, {NEWEST}':<22}" for name in PEERS))
@@ -252,7 +253,7 @@ def _ours(kind: str, run: str, made: Injected, of: Bank, row: Row) -> None:
         after = alarm.calls - made.calls_at_onset
         if first is None and _about(kind, alarm.finding):
             first = after
-        if other is None and (kind in LOOK_ALIKES or (kind == "outage" and _blames(alarm.finding))):
+        if other is None and (kind in LOOK_ALIKES or (kind == "outage" and blames(alarm.finding))):
             other = after
     row.ours.take(run, first)
     row.other.take(run, other)
@@ -264,11 +265,6 @@ def _about(kind: str, finding: Finding) -> bool:
     if kind == "outage":
         return finding.rule.endswith("outage")
     return finding.channel.value in EXPECTED.get(kind, ("progress",))
-
-
-def _blames(finding: Finding) -> bool:
-    """Whether it holds failing calls against the agent."""
-    return not finding.rule.endswith("outage") and finding.channel in (Channel.ERRORS, Channel.PROGRESS, Channel.RECALL)
 
 
 def _peer(detector: OpenHands | Gemini, events: Sequence[Event], onset: int) -> int | None:

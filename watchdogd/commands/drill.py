@@ -6,7 +6,7 @@ import json as jsonlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded by the person who asks: the same seed, the same faults
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from watchdogd.commands.recordings import Reading, Recording, with_ticks
 from watchdogd.commands.rules_in_force import thresholds_of
 from watchdogd.core.detect.bank import Bank
 from watchdogd.core.events import Event, ToolFinished
-from watchdogd.core.health import Finding, Severity
+from watchdogd.core.health import Channel, Finding, Severity
 from watchdogd.sim.faults import EXPECTED, INJECTORS, LOOK_ALIKES, injected
 from watchdogd.sim.wordings import SHIPPED, Wordings
 
@@ -57,7 +57,8 @@ class Alarm:
 def drill(
     paths: Annotated[list[Path], typer.Argument(help="Healthy recordings; those labelled bad are left out.")],
     fault: Annotated[
-        list[str] | None, typer.Option(help="Kind of fault; may be given again. Default: every kind.")
+        list[str] | None,
+        typer.Option(metavar="KIND", help=f"May be given again; default: every kind. {', '.join(INJECTORS)}."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same faults.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="Recordings per kind, at most.")] = 200,
@@ -65,7 +66,7 @@ def drill(
     config: Annotated[Path | None, typer.Option(help="Take the detectors' thresholds from this file.")] = None,
 ) -> None:
     """Inject faults into healthy recordings; print recall, steps to detection, and alarms on the untouched copies."""
-    kinds = fault or list(INJECTORS)
+    kinds = [one.strip().lower().replace("_", "-").replace(" ", "-") for one in fault or INJECTORS]
     unknown = [one for one in kinds if one not in INJECTORS]
     if unknown:
         raise typer.BadParameter(f"no fault {', '.join(unknown)}; there are {', '.join(INJECTORS)}")
@@ -129,7 +130,7 @@ def drilled_kind(
         found = [one for one in alarms_of(made.events, of) if one.seq >= made.onset]
         hits = [one for one in found if _speaks(kind, one.finding)]
         if kind == "outage":
-            result.blamed += any(not _names_outage(one.finding) for one in found)
+            result.blamed += any(blames(one.finding) for one in found)
         if hits:
             result.seen += 1
             result.critical += _critical(hits)
@@ -137,6 +138,11 @@ def drilled_kind(
             result.steps.append(float(hits[0].seq - made.onset))
             result.rules.update({one.finding.rule for one in hits})
     return result
+
+
+def blames(finding: Finding) -> bool:
+    """Whether it holds failing calls against the agent."""
+    return not _names_outage(finding) and finding.channel in (Channel.ERRORS, Channel.PROGRESS, Channel.RECALL)
 
 
 def _names_outage(finding: Finding) -> bool:
@@ -174,12 +180,16 @@ def table(untouched: Untouched, drilled: Sequence[Drilled]) -> list[Table | Text
 
 
 def _table(head: str, share: str, drilled: Sequence[Drilled]) -> Table:
-    made = tables.table(head, "runs", share, "calls to warn", "rules", right=("runs",), keep=(head, share))
+    made = tables.table(
+        head, "runs", share, "calls to warn", "steps", "rules", right=("runs", "steps"), keep=(head, share)
+    )
     for one in drilled:
         median, most = quantile(one.calls, 0.5), quantile(one.calls, 0.9)
         delay = "-" if median is None else f"median {median:.0f}, 90 % {most:.0f}"
+        steps = quantile(one.steps, 0.5)
+        after = "-" if steps is None else f"{steps:.0f}"
         rules = ", ".join(f"{rule} {count}" for rule, count in one.rules.most_common(3))
-        tables.row(made, one.kind, f"{one.runs}", percent(rate(one.seen, one.runs)), delay, rules)
+        tables.row(made, one.kind, f"{one.runs}", percent(rate(one.seen, one.runs)), delay, after, rules)
     return made
 
 
@@ -195,6 +205,7 @@ def as_json(untouched: Untouched, drilled: Sequence[Drilled], seed: int) -> dict
                 "runs": one.runs,
                 "unfit": one.unfit,
                 "seen": one.seen,
+                "share": None if (share := rate(one.seen, one.runs)) is None else asdict(share),
                 "critical": one.critical,
                 "calls_to_first": quantile(one.calls, 0.5),
                 "steps_to_first": quantile(one.steps, 0.5),

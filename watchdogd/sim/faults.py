@@ -181,6 +181,10 @@ def _healthy(base: Base) -> list[Done]:
     ]
 
 
+def _same(one: Done, other: Done) -> bool:
+    return one.intended.tool == other.intended.tool and dict(one.intended.args) == dict(other.intended.args)
+
+
 def _distinct(found: Sequence[Done], count: int, rng: Random) -> list[Done] | None:
     by_key = {f"{one.intended.tool} {sorted(one.intended.args.items(), key=str)!r}": one for one in found}
     if len(by_key) < count:
@@ -240,9 +244,10 @@ def _interleaved(base: Base, tape: Tape) -> bool:
     if not found:
         return False
     one = tape.rng.choice(found)
+    others = [done for done in base.rest if not _same(done, one)]
     for n in range(7):
         tape.again(one)
-        other = base.rest[n] if n < len(base.rest) else None
+        other = others[n] if n < len(others) else None
         if other is not None:
             tape.again(other)
         else:
