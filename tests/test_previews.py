@@ -182,8 +182,9 @@ async def test_an_absolute_denial_names_the_same_place_in_the_copy(tmp_path):
     with closing(Place(tmp_path, sandbox=BubblewrapSandbox(CLOCK), denied=denied)) as place:
         outcome = await place.observed("shell", command="echo x >> notes.txt")
         assert "would have changed nothing" in outcome.text
-        with pytest.raises(ToolError, match="protected"):
-            place.toolboxes.over(OBSERVED, str(place.workspace))._files.write("notes.txt", b"x", create_only=False)
+        outcome = await place.observed("create", path="notes.txt", text="x")
+        assert not outcome.ok
+        assert "'notes.txt' is protected" in outcome.text
 
 
 @needs_bwrap
@@ -374,9 +375,10 @@ async def test_a_workspace_that_is_gone_gives_no_copy(tmp_path):
 
 
 async def test_making_a_copy_that_is_called_off_leaves_none(place, monkeypatch):
-    reached, go_on = threading.Event(), threading.Event()
+    reached, go_on, files = threading.Event(), threading.Event(), []
 
-    def slow(_self, _bytes=0):
+    def slow(_self, size):
+        files.append(size)
         reached.set()
         assert go_on.wait(60)
 
@@ -389,6 +391,7 @@ async def test_making_a_copy_that_is_called_off_leaves_none(place, monkeypatch):
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await making
+    assert len(files) == 1, "the rest was not copied first"
     assert place.copies() == []
     with pytest.raises(SnapshotError, match="has no copy"):
         place.rehearsals.toolbox(DRY)
