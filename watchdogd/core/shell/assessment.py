@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from watchdogd.core.events import Impact
 from watchdogd.core.shell import files as _files  # noqa: F401 - registers the programs of this machine
 from watchdogd.core.shell import remote as _remote  # noqa: F401 - registers the programs that reach out
-from watchdogd.core.shell.dangers import Danger, Seen, dangers_of
+from watchdogd.core.shell.danger import Danger, Seen
+from watchdogd.core.shell.dangers import dangers_of
 from watchdogd.core.shell.effects import ORDER, effect_of, shown
 from watchdogd.core.shell.grammar import SimpleCommand, parsed, reparsed
 from watchdogd.core.shell.options import named

@@ -162,7 +162,7 @@ _CODE_CALL = re.compile(r"(?:os\.system|os\.popen|subprocess\.\w{1,20}|execSync|
 _CODE_STRING = re.compile(r"[rbf]?(['\"])((?:[^'\"\\]|\\.){1,2000})\1")
 _CODE_REMOVES = re.compile(
     r"(?:shutil\.rmtree|os\.(?:remove|unlink|rmdir|removedirs)|fs\.(?:rm|unlink|rmdir)(?:Sync)?|File\.delete|"
-    r"FileUtils\.rm_rf?|unlink)\(?\s{0,4}(?:[rbf]?['\"]([^'\"\n]{1,300})['\"])?|\.(?:unlink|rmdir)\("
+    r"FileUtils\.rm_rf?|unlink)\(?\s{0,4}(?:glob\(?\s{0,4})?(?:[rbf]?['\"]([^'\"\n]{1,300})['\"])?|\.(?:unlink|rmdir)\("
 )
 _CODE_TREE = ("rmtree", "rm_rf", "removedirs", "recursive: true", "recursive:true")
 _CODE_NET = (
