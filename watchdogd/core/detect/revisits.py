@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -102,7 +103,7 @@ class Revisits:
         weight = weighed(call, [one.acts for one in same])
         state.risk = min(0.5, graded(weight - 1, limits.interleaved_warn, limits.interleaved_crit))
         severity = level(weight, limits.interleaved_warn, limits.interleaved_crit)
-        if severity is not Severity.OK and any(one.moved for one in between):
+        if severity is not Severity.OK and _works_on(between, call.symbol):
             if len(same) < limits.interleaved_crit or not _content(call):
                 return found  # something else moves in between: that is work
             severity = Severity.WARN
@@ -135,6 +136,16 @@ class Revisits:
             graded(state.stale, limits.stale_density_warn, limits.stale_density_crit),
         )
         return state.levels.raised(STALE, Channel.PROGRESS, severity, risk, text, tuple(one.seq for one in stale[-10:]))
+
+
+def _works_on(between: Sequence[Visit], symbol: int) -> bool:
+    """Whether something got a new answer in half of the gaps between the repetitions."""
+    gaps, moving, moved = 0, 0, False
+    for one in between[1:]:
+        if one.symbol == symbol:
+            gaps, moving, moved = gaps + 1, moving + moved, False
+        moved = moved or one.moved
+    return 2 * moving >= gaps and moving > 0
 
 
 def _content(call: Call) -> bool:
