@@ -19,10 +19,11 @@ from tests.bench.wordings_fresh import FRESH
 from tests.bench.wordings_held import HELD
 from tests.bench.wordings_second import SECOND
 from tests.bench.wordings_third import THIRD
+from watchdogd.app.detectors import detectors
 from watchdogd.commands.drill import alarms_of, blames
 from watchdogd.commands.measures import Estimate, quantile, rate
 from watchdogd.commands.recordings import Recording, Unread, recordings
-from watchdogd.core.detect.bank import Bank, bank
+from watchdogd.core.detect.bank import Bank
 from watchdogd.core.events import Event, ToolFinished
 from watchdogd.core.health import Channel, Finding, Severity
 from watchdogd.sim.faults import EXPECTED, INJECTORS, LOOK_ALIKES, Injected, injected
@@ -88,7 +89,7 @@ class Row:
 def run() -> None:
     """Prints every table."""
     most = int(os.environ.get("WATCHDOGD_BENCH_RUNS", "60"))
-    one = bank()
+    one = detectors()
     conformance(one)
     found = healthy()
     silent = untouched(one, found)
