@@ -213,6 +213,15 @@ def test_explain_shows_what_each_level_would_say(main):
     result = run("check", "-c", main, "--explain", "rm -rf build")
     levels = json.loads(result.stdout)["levels"]
     assert levels == {"observe": "deny", "suggest": "ask", "assisted": "ask", "autonomous": "ask"}
+    levels = json.loads(run("check", "-c", main, "--explain", "make").stdout)["levels"]
+    assert levels == {"observe": "preview", "suggest": "ask", "assisted": "allow", "autonomous": "allow"}
+
+
+def test_explain_says_of_a_level_that_only_previews_that_nothing_is_changed(main):
+    main.write_text(CONFIG.replace('base = "assisted"', 'base = "observe"'))
+    found = explained(main, "make")
+    assert (found["outcome"], found["by"]) == ("preview", "level")
+    assert "throw-away copy" in found["then"]
 
 
 def test_explain_on_a_terminal_names_class_and_line(main):
