@@ -340,3 +340,11 @@ def test_joined_paths_follow_the_directory():
 def test_an_ancestor_touches_only_when_the_whole_tree_goes():
     assert touches("data", "data/raw", whole_tree=True)
     assert not touches("data", "data/raw")
+
+
+def test_an_endless_chain_of_pipes_is_refused_instead_of_recovered_from():
+    """The parser needed 2 s for this; the bound is on what it is given, not on the clock."""
+    found = assess("a|" * 6_000, workspace="/w")
+    assert found.reasons == ("too many pipes",)
+    assert found.impact is Impact.EXECUTE
+    assert assess(" | ".join(["sort"] * 50), workspace="/w").parsed
