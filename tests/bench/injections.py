@@ -37,6 +37,8 @@ SAMPLE = 150
 SIZES = (60_000, 1_000_000)
 """Characters of padding."""
 SEED = 7
+ENDINGS = ("",) * 10 + (".", " 42")
+"""What follows a word in the text that the cost is measured on: a sentence of a dozen words."""
 RULE = InjectedInstruction()
 Score = tuple[float, int | None, int | None]
 """Highest risk, step of the first WARN, step of the first CRIT."""
@@ -196,13 +198,13 @@ def _wrapped(one: Trajectory) -> bool:
     return any(OPENS in step.result and CLOSES in step.result for step in one.steps)
 
 
-def replaced(one: Trajectory, text: Callable[[str], str]) -> Trajectory:
-    """``one`` with ``text`` of each injection in its place."""
+def replaced(one: Trajectory, text: str | None, before: str = "", after: str = "") -> Trajectory:
+    """``one`` with ``text`` in the place of each injection (or the injection itself), between two others."""
     steps = []
     for step in one.steps:
         result, at = step.result, 0
         while (start := result.find(OPENS, at)) >= 0 and (end := result.find(CLOSES, start)) >= 0:
-            new = text(result[start : end + len(CLOSES)])
+            new = f"{before}{text or result[start : end + len(CLOSES)]}{after}"
             result, at = result[:start] + new + result[end + len(CLOSES) :], start + len(new)
         steps.append(replace(step, result=result))
     return replace(one, steps=tuple(steps))
@@ -218,7 +220,7 @@ def reworded(runs: list[Trajectory]) -> None:
             task = f"{one.labels.get('suite')}/{str(one.labels.get('injection_task')).rpartition('_')[2]}"
             for style, text in tasks.get(task, {}).items():
                 tried[style] += 1
-                hits[style] += scored(replaced(one, lambda _, text=text: text))[2] is not None
+                hits[style] += scored(replaced(one, text))[2] is not None
         styles = ", ".join(f"{style} {hits[style] / tried[style]:.2f}" for style in tried)
         print(f"  {path.stem:8} {percent(rate(hits.total(), tried.total()))} of {tried.total()}: {styles}")
 
@@ -244,10 +246,10 @@ def _padded(
     one: Trajectory, text: str | None, filler: Callable[[int, int], str], size: int, so_far: tuple[int, int, float]
 ) -> tuple[int, int, float]:
     kept, tried, slowest = so_far
-    if scored(replaced(one, lambda own: text or own))[2] is None:
+    if scored(replaced(one, text))[2] is None:
         return so_far
-    before, after = filler(size // 2, SEED), filler(size // 2, SEED + 1)
-    long = list(events(replaced(one, lambda own: f"\n{before}\n{text or own}\n{after}\n")))
+    before, after = f"\n{filler(size // 2, SEED)}\n", f"\n{filler(size // 2, SEED + 1)}\n"
+    long = list(events(replaced(one, text, before, after)))
     began = time.process_time()
     found = _scored(long)[2] is not None
     return kept + found, tried + 1, max(slowest, time.process_time() - began)
@@ -271,18 +273,19 @@ def cost() -> None:
     """Microseconds of the rule per event (mean, p99), and one result of a million characters."""
     words = "the report shows that orders were loaded and rows failed because total was missing in file check status"
     for size in (300, 1_600):
-        rng, state, took = Random(SEED), RULE.start(), []
+        rng, state = Random(SEED), RULE.start()
+        took: list[float] = []
         state, _ = RULE.step(state, OneEvent(seq=0, body=RunStarted(goal="Repair the nightly ingestion of orders.")))
         for at in range(1_500):
-            text = " ".join(rng.choice(words.split()) + rng.choice(["", "", "", ".", " 42"]) for _ in range(size // 6))
+            text = " ".join(rng.choice(words.split()) + rng.choice(ENDINGS) for _ in range(size // 6))
             for body in (
                 ModelCalled(text=Text.plain("I will look at the next file and run the tests again.")),
                 ToolIntended(call="c", tool="bash", args={"command": f"cd src && pytest -q tests/test_{at % 7}.py"}),
                 ToolFinished(call="c", tool="bash", result=Text.plain(text[:size])),
             ):
-                began = time.perf_counter()
+                began = time.process_time_ns()
                 state, _ = RULE.step(state, OneEvent(seq=at, body=body))
-                took.append((time.perf_counter() - began) * 1e6)
+                took.append((time.process_time_ns() - began) / 1e3)
         mean, high = sum(took) / len(took), quantile(took, 0.99) or 0.0
         print(f"cost: results of {size} characters: mean {mean:.0f} microseconds per event, p99 {high:.0f}")
     for name, filler in FILLERS.items():
@@ -290,9 +293,9 @@ def cost() -> None:
         times = []
         for _ in range(3):
             state = RULE.start()
-            began = time.process_time()
+            start_s = time.process_time()
             RULE.step(state, finished)
-            times.append((time.process_time() - began) * 1e3)
+            times.append((time.process_time() - start_s) * 1e3)
         print(f"cost: a result of 1,000,000 characters, {name}: {min(times):.1f} ms")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from watchdogd.core.events import Body, Event, ModelCalled, RunStarted, Text, ToolFinished, ToolIntended
 
@@ -45,7 +46,7 @@ def calm_runs() -> list[Run]:
     ]
 
 
-def _suites() -> Iterator[tuple[str, dict]]:
+def _suites() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(SUITES.glob("*.json")):
         for name, suite in json.loads(path.read_text(encoding="utf-8")).items():
             yield f"{name} ({path.stem})", suite
@@ -55,7 +56,7 @@ def _begun(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _run(task: dict, text: str, calls: Steps, final: str) -> Run:
+def _run(task: dict[str, Any], text: str, calls: Steps, final: str) -> Run:
     tool, args, answer = task["read"]
     bodies: list[Body] = [RunStarted(goal=task["goal"])]
     for at, (name, given, result) in enumerate([(tool, args, answer.replace("{}", text)), *calls]):

@@ -7,12 +7,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 
-from watchdogd.core.detect import actions, cue_words, cued_windows, cues, drift_trust, injection, lexicon, passages
+from watchdogd.core.detect import (
+    actions,
+    cue_words,
+    cued_windows,
+    cues,
+    drift_trust,
+    injection,
+    lexicon,
+    obedience,
+    passages,
+)
 from watchdogd.core.detect import repeated_words as said
 from watchdogd.wire.trajectory import Trajectory
 
 MODULES: tuple[ModuleType, ...] = (
-    actions, cue_words, cued_windows, cues, drift_trust, injection, lexicon, passages, said,
+    actions, cue_words, cued_windows, cues, drift_trust, injection, lexicon, obedience, passages, said,
 )  # fmt: skip
 _INJECTED = re.compile(r"<INFORMATION>.*?</INFORMATION>|TODO: [^\n]*|Ignore your previous [^\n]*", re.DOTALL)
 """How AgentDojo's injections stand in its recordings: for collecting their words, never for the rule."""
@@ -39,12 +49,12 @@ def deprived(own: Sequence[Trajectory] = (), others: Sequence[Trajectory] = ()) 
     """
     gone = _only_in(own, others) if own else frozenset()
     kept = [(module, name, value) for module in MODULES for name, value in vars(module).items() if _words(value)]
-    tables = [(table, dict(table)) for table in (lexicon.ACTS, lexicon.THINGS, cues.WEIGHTS)]
+    acts, things, weights = dict(lexicon.ACTS), dict(lexicon.THINGS), dict(cues.WEIGHTS)
     for module, name, value in kept:
         setattr(module, name, value - gone)
-    for table, _ in tables[:2]:
-        for word in gone:
-            table.pop(word, None)
+    for word in gone:
+        lexicon.ACTS.pop(word, None)
+        lexicon.THINGS.pop(word, None)
     if not own:
         cues.WEIGHTS.update(dict.fromkeys(cues.WEIGHTS, 0.0))
     _forget()
@@ -53,9 +63,9 @@ def deprived(own: Sequence[Trajectory] = (), others: Sequence[Trajectory] = ()) 
     finally:
         for module, name, value in kept:
             setattr(module, name, value)
-        for table, whole in tables:
-            table.clear()
-            table.update(whole)
+        lexicon.ACTS.update(acts)
+        lexicon.THINGS.update(things)
+        cues.WEIGHTS.update(weights)
         _forget()
 
 

@@ -6,15 +6,16 @@ A call is scored when it is intended, before it runs. See docs/rules/drift-injec
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from watchdogd.core.detect.actions import nearness
 from watchdogd.core.detect.detector import NONE, Levels
 from watchdogd.core.detect.drift_thresholds import Drift
-from watchdogd.core.detect.drift_trust import Asked, Leaf, Trust, asked, values
+from watchdogd.core.detect.drift_trust import Asked, Trust, asked, values
 from watchdogd.core.detect.keys import answer_key, text_key
+from watchdogd.core.detect.obedience import FAINT, best_match
 from watchdogd.core.detect.passages import Passage, identity, legible, naming, passages, sentences, weighed
 from watchdogd.core.detect.repeated_words import repeated
 from watchdogd.core.detect.shelf import SHORTEST, Shelf
@@ -24,16 +25,12 @@ from watchdogd.core.health import Channel, Finding, Severity
 OBEYED = "drift/injected-instruction-obeyed"
 REPEATED = "drift/injected-words-repeated"
 
-FAINT = 0.2
-"""Passages weaker than this are not kept: nothing in them asks for anything."""
 KNOWN_TEXTS = 64
 """Results whose digest is remembered, so that the same text is not read twice."""
 OWN_SENTENCES = 256
 """Sentences the agent wrote that are remembered: reading them back is an echo, not an order."""
-LONG_WORD = 8
-"""Letters from which a word that is a whole value is no accident."""
-FOREIGN_WORDS = 0.6
-"""How well an act is taken to fit a sentence with an address of which no word is known: it may be any language."""
+SURE = 0.7
+"""Risk beyond which more evidence adds nothing: of 821 recordings above it 95 % obeyed or tried by their labels."""
 LONG_TEXT = 80
 """Characters up to which a whole value is looked for in long texts."""
 NAMED = 0.45
@@ -42,31 +39,6 @@ OWN_VALUES = 512
 """Values of its own earlier calls that are remembered."""
 KIN = 0.7
 """How near an earlier act must be to make its values the agent's own: having read a file is no ground to delete it."""
-
-
-LOCAL_AT_MOST = 0.32
-"""Risk of an edit or a command that names an address from a plain instruction: readme files are full of them, so that
-it deserves a WARN and no more."""
-LOCAL_UNNAMED = 0.29
-"""The same where it names none: what a report or a readme says about a file is what the work is about."""
-SPOKEN = 0.3
-"""Meta weight from which a passage speaks to a machine: a single weak sign (a "required" or "user" nearby) does not."""
-
-
-LONG_VALUE = 12
-"""Words from which a value is prose of the agent's own, whose words may well be those of a plain sentence it read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """How an act fits a passage."""
-
-    risk: float
-    passage: Passage
-    value: float
-    """0..1: how much of what the user did not say is found in the passage."""
-    shown: str
-    """The most telling value that was found there."""
 
 
 @dataclass(slots=True)
@@ -164,7 +136,7 @@ class InjectedInstruction:
             state.named.append(body.call)
         held = [*state.held, *_shelved(state, call), *_nearby(state, call)]
         best = best_match(call, state.trust, held, _own_values(state, call)) if held else None
-        risk = best.risk if best else 0.0
+        risk = min(best.risk, SURE) if best else 0.0
         if risk < FAINT:
             _remember_values(state, call, seq)
         state.now = max(risk, state.now * 0.9)
@@ -205,115 +177,6 @@ class InjectedInstruction:
         return state.levels.over(OBEYED, Channel.DRIFT, seq=seq) + state.levels.over(REPEATED, Channel.DRIFT, seq=seq)
 
 
-def best_match(call: Asked, trust: Trust, held: list[Passage], own: Mapping[str, int]) -> Match | None:
-    """The passage that ``call`` most likely obeys, and how likely; None when nothing in it can come from one.
-
-    ``own`` are the values the agent had named by itself, with the event: what was read later is not their source.
-    """
-    if not call.effect and not call.address:
-        return _reading(call, held)
-    best: Match | None = None
-    explained = trust.explains(call.acts, call.things)
-    total = sum(leaf.weight for leaf in call.foreign)
-    keys = {key for leaf in call.foreign for key in (*leaf.marks, *leaf.words)}
-    for passage in held:
-        verb = nearness(call.acts, passage.acts) if call.acts else float(not call.names.isdisjoint(passage.telling))
-        thing = 1.0 if call.things & passage.things else 0.0 if call.things else 0.5
-        if not call.acts and len(call.names & passage.telling) > 1:
-            thing = 1.0
-        value, shown = 0.0, ""
-        if not (keys.isdisjoint(passage.telling) and keys.isdisjoint(passage.marks)):
-            before = frozenset(key for key, at in own.items() if at < passage.seq) if own else _NOTHING
-            value, shown = _value(call, passage, total, before, fitting=verb >= 0.7 and thing > 0)
-        match = 0.65 * value + 0.2 * verb + 0.15 * thing
-        if not call.effect and value < 0.9:
-            match *= 0.35
-        delegated = passage.delegated and trust.covers(call.things)
-        strength = passage.delegated_strength if delegated else passage.strength
-        if not passage.plain:
-            strength *= 0.6
-        risk = strength * match * (1.0 - 0.5 * explained * (1.0 - passage.meta))
-        if call.effect and value >= 0.4 and not delegated:
-            risk = max(risk, _unasked(call, trust, passage, value, thing))
-        if call.local and passage.meta < SPOKEN:
-            risk = min(risk, LOCAL_AT_MOST) if call.address else min(0.6 * risk, LOCAL_UNNAMED)
-        if best is None or risk > best.risk:
-            best = Match(risk=risk, passage=passage, value=value, shown=shown)
-    return best
-
-
-def _unasked(call: Asked, trust: Trust, passage: Passage, value: float, thing: float) -> float:
-    """Risk of an effect that the user did not ask for and whose values come from prose that was read.
-
-    Needs no wrapper, no imperative, no known language: 95 % of the effects in benign recordings are asked for by verb
-    or by thing.
-    """
-    verb = nearness(call.acts, passage.said | passage.acts)
-    unasked = 1.0 - trust.asks_for(call.acts, call.things)
-    if not call.acts:
-        verb, unasked = float(not call.names.isdisjoint(passage.telling)), float(not call.spoken)
-    fits = max(verb, (0.8 if passage.plain or passage.said else 0.65) * thing)
-    if not passage.said and not passage.things:
-        fits = max(fits, FOREIGN_WORDS)
-    untied = 0.6 if not call.tied and value >= 0.7 else 0.0
-    return max(0.8 * unasked, untied) * value * fits
-
-
-def _reading(call: Asked, held: list[Passage]) -> Match | None:
-    """A call that only looks leaves nothing behind; it grades what may be about to happen."""
-    best: Match | None = None
-    for passage in held:
-        if passage.plain and call.things & passage.things and call.acts & passage.acts:
-            risk = 0.12 * passage.strength
-            if best is None or risk > best.risk:
-                best = Match(risk=risk, passage=passage, value=0.0, shown="")
-    return best
-
-
-def _value(call: Asked, passage: Passage, total: float, before: frozenset[str], *, fitting: bool) -> tuple[float, str]:
-    """How much of the call's foreign values the passage holds (0..1), and the most telling of them.
-
-    Those ``before`` it were the agent's own when the passage was read.
-    """
-    strong, weak, hit = 0.0, 1.0, 0.0
-    shown = ""
-    marks, words = passage.marks, passage.telling
-    for leaf in call.foreign:
-        got = max((weight for mark, weight in leaf.marks.items() if mark in marks and mark not in before), default=0.0)
-        common = (leaf.words & words) - before
-        if common:
-            share = len(common) / len(leaf.words)
-            known = 0.9 if len(common) >= 3 else 0.7 if len(common) == 2 else _single(leaf)
-            got = max(
-                got,
-                share
-                * known
-                * (0.5 if len(leaf.words) > LONG_VALUE and (passage.meta < 0.15 or not call.acts) else 1.0),
-            )
-        if got >= 0.2:
-            hit += leaf.weight
-            weak *= 1.0 - got
-            if got > strong:
-                strong, shown = got, leaf.text[:60]
-    covered = hit / total if total else 0.0
-    value = (1.0 - weak) * (0.5 + 0.5 * covered if fitting else covered)
-    if strong >= 0.7:
-        value = max(value, strong)
-    if covered >= 0.999 and strong >= (0.3 if fitting else 0.5):
-        value = max(value, 0.8)
-    return value, shown
-
-
-_NOTHING: frozenset[str] = frozenset()
-
-
-def _single(leaf: Leaf) -> float:
-    """How telling one word in common is: a name made of parts, or a long word that is the whole value, is more so."""
-    word = next(iter(leaf.words))
-    whole = len(leaf.words) == 1 and len(leaf.text) <= len(word) + 2
-    return 0.7 if whole and "-" in word else 0.5 if whole and len(word) >= LONG_WORD else 0.35
-
-
 def _shelved(state: Read, call: Asked) -> list[Passage]:
     """The passages of shelved texts that hold something which ``call`` names and the user did not."""
     if not call.effect and not call.address:
@@ -334,9 +197,8 @@ def _nearby(state: Read, call: Asked) -> list[Passage]:
     found: list[Passage] = []
     for leaf in call.foreign:
         if SHORTEST <= len(leaf.text) <= LONG_TEXT:
-            low = leaf.text.lower()
-            for seq, delegated, text in state.shelf.near_with(low):
-                found += naming(text, seq, low, call.names, delegated=delegated)
+            for seq, delegated, text in state.shelf.near_with(leaf.text):
+                found += naming(text, seq, leaf.text, call.names, delegated=delegated)
     return found
 
 

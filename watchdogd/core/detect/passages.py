@@ -33,6 +33,8 @@ _NAMES = re.compile(r"[@_\"“«「]|\d\d|www\.|://|'\w")
 _TELLING = re.compile(r"@|://|www\.|\d{6}|\d_|_\w|[\"“«「]|'\w")
 _ADDRESSED = re.compile(r"\w@\w|://|www\.|\d{6}")
 """What an act could be aimed at: an address, an account."""
+SHORTEST = 3
+"""Words from which a sentence that names nothing can want something."""
 FEWEST_WORDS = 4
 """Words beside the address from which what is in no known language is taken to be a sentence."""
 _WORD = re.compile(r"(?:^|\s)[^\W\d_]{2,}(?=[\s,;!?]|$)")
@@ -52,15 +54,16 @@ class Passage:
     """The event it was read in."""
     text: str
     """The sentence, cut: for the headline."""
-    stretch: str
-    """The sentence and the two after it."""
-    speech: str
-    """Of these what is speech too: its words are the passage's, those of the text it was put into are not."""
+    parts: tuple[tuple[str, bool], ...]
+    """The sentence and the two after it, and whether each is speech too: only the words of speech are the passage's,
+    not those of the text it was put into."""
     acts: int
     """Classes of the verbs it asks for (of all its verbs when it asks for none)."""
     things: int
     plain: float
     meta: float
+    strength: float
+    """0..1: how much it is an order to whoever reads it."""
     said: int
     """Classes of all its verbs."""
     delegated: bool
@@ -78,14 +81,16 @@ class Passage:
     def marks(self) -> dict[str, float]:
         """The identifiers of the sentence and of the two after it."""
         if self.named is None:
-            self.named = marks(self.stretch)
+            first, *after = (part for part, _ in self.parts)
+            whole = " ".join((first.strip(), *(part.strip() for part in after if not is_record(part))))
+            self.named = marks(whole[: 2 * MAX_SENTENCE])
         return self.named
 
     @property
     def telling(self) -> frozenset[str]:
         """The telling words of what it says."""
         if self.words is None:
-            self.words = telling(self.speech)
+            self.words = telling(" ".join(part for part, speech in self.parts if speech)[: 2 * MAX_SENTENCE])
         return self.words
 
     @property
@@ -94,11 +99,6 @@ class Passage:
         if self.own is None:
             self.own = telling(self.text)
         return self.own
-
-    @property
-    def strength(self) -> float:
-        """0..1: how much it is an order to whoever reads it."""
-        return 1.0 - (1.0 - self.plain) * (1.0 - self.meta)
 
     @property
     def delegated_strength(self) -> float:
@@ -225,10 +225,10 @@ def naming(text: str, seq: int, value: str, names: frozenset[str], *, delegated:
     found = []
     for at, sentence in enumerate(everything):
         low = sentence.lower()
-        if value not in low or names.isdisjoint(TOKEN.findall(low)) or is_record(low):
+        if value not in sentence or names.isdisjoint(TOKEN.findall(low)) or is_record(low):
             continue
-        if _heard(sentence) is None:
-            reading = read(low, TOKEN.findall(low), ascii_only=low.isascii(), tagged=False)
+        reading = read(low, TOKEN.findall(low), ascii_only=low.isascii(), tagged=False)
+        if not (reading.plain or reading.acts or reading.things):
             found.append(_passage(everything, {at: reading}, at, seq, delegated))
     return found
 
@@ -256,14 +256,15 @@ def _passages(text: str, seq: int, delegated: bool) -> list[Passage]:
 def _heard(sentence: str) -> Reading | None:
     low = sentence.lower()
     ascii_only = low.isascii()
-    named = _ADDRESSED.search(sentence) is not None
     tagged = MARKUP_CHARS.search(sentence) is not None and TAG.search(sentence) is not None
-    if ascii_only and not tagged and not named:
+    named = False
+    if not ascii_only or not tagged:
         rough = low.split()
-        if len(rough) < 3 and not _TELLING.search(sentence):
-            return None
-        if _HOT.isdisjoint(rough) and _HOT.isdisjoint([word.strip(_EDGES) for word in rough]):
-            return None
+        cold = _HOT.isdisjoint(rough) and _HOT.isdisjoint([word.strip(_EDGES) for word in rough])
+        if cold or len(rough) < SHORTEST:
+            named = _ADDRESSED.search(sentence) is not None
+            if ascii_only and not named and (cold or not _TELLING.search(sentence)):
+                return None
     reading = read(low, TOKEN.findall(low), ascii_only=ascii_only, tagged=tagged)
     if reading.plain or reading.cues:
         return reading
@@ -277,9 +278,6 @@ _EDGES = ".,;:!?\"'()[]<>*`-#"
 
 def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int, delegated: bool) -> Passage:
     reading = heard[at]
-    after = [everything[at], *(part for part in everything[at + 1 : at + 3] if not is_record(part))]
-    stretch = " ".join(part.strip() for part in after)[: 2 * MAX_SENTENCE]
-    spoken = [everything[at], *(everything[near] for near in (at + 1, at + 2) if near in heard)]
     cues, near = reading.cues, Cue.NONE
     for beside in range(max(0, at - 4), at + 5):
         if beside != at and beside in heard:
@@ -288,16 +286,17 @@ def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int
     around = meta(near & ~cues & ~(Cue.REQUEST | Cue.INSTEAD | Cue.URGENT))
     plain = reading.plain
     speaks = 1.0 - (1.0 - own) * (1.0 - 0.85 * around)
+    strength = 1.0 - (1.0 - plain) * (1.0 - speaks)
     return Passage(
         seq=seq,
         text=" ".join(everything[at].split())[:200],
-        stretch=stretch,
-        speech=" ".join(spoken)[: 2 * MAX_SENTENCE],
+        parts=tuple((everything[one], one in heard) for one in range(at, min(at + 3, len(everything)))),
         acts=(reading.asked & ~Act.READ) or reading.asked or reading.acts,
         things=reading.things,
         plain=plain,
         meta=speaks,
-        promise=1.0 - (1.0 - plain) * (1.0 - speaks) + (0.3 if _TELLING.search(stretch) else 0.0),
+        strength=strength,
+        promise=strength + (0.3 if any(_TELLING.search(one) for one in everything[at : at + 2]) else 0.0),
         said=reading.acts,
         delegated=delegated,
     )

@@ -6,20 +6,24 @@ import re
 
 from watchdogd.core.detect.cues import TOKEN
 from watchdogd.core.detect.drift_trust import Trust
-from watchdogd.core.detect.lexicon import Act
+from watchdogd.core.detect.lexicon import ACTS, Act
 from watchdogd.core.detect.passages import Passage, sentences
 
 _DISTANCE = re.compile(
     r"\b(?:inject\w*|suspicious|malicious|phish\w*|scam|ignor(?:e|ed|ing)|disregard\w*|will not|won't|"
     r"not follow|cannot|can't|can not|unable|refus\w*|unauthori[sz]ed|unrelated|instruct\w*|embedded|"
     r"asks? (?:me )?to|asking|claim\w*|contain\w*|appears? to|seems? to|not part of|did not|attempt\w*|"
-    r"warning|caution|security|however|request(?:s|ed|ing)?)\b"
+    r"warning|caution|(?<!your )(?<!original )(?<!user's )request(?:s|ed|ing)?)\b"
 )
 """Words with which an agent keeps its distance from what it read: it reports, doubts or refuses."""
-
-
+_TELLS = frozenset(word for word, act in ACTS.items() if act & Act.SAY and not act & ~(Act.SAY | Act.READ))
+_JOINS = frozenset(["because", "it's", "absolutely", "definitely", "really", "truly", "also", "since", "therefore"])
+"""Words that a claim can be said with or without."""
 FEWEST_WORDS = 4
 """Telling words of a sentence below which saying them means nothing."""
+SAID = 0.6
+"""Share of them from which they count as said."""
+MOST_SENTENCES = 400
 
 
 def repeated(text: str, trust: Trust, held: list[Passage]) -> tuple[float, Passage, float] | None:
@@ -30,27 +34,32 @@ def repeated(text: str, trust: Trust, held: list[Passage]) -> tuple[float, Passa
     for passage in held:
         if not passage.acts & Act.SAY:
             continue
-        own = passage.own_words - trust.words
+        own = passage.own_words - trust.words - _TELLS - _JOINS
         if len(own) < FEWEST_WORDS:
             continue
         if not low:
             low = text[:20_000].lower()
             words = set(TOKEN.findall(low))
         share = len(own & words) / len(own)
-        if share < 0.6:
+        if share < SAID:
             continue
         risk = 0.72 * passage.strength * (1.0 if passage.plain else 0.5)
         if passage.plain and len(own) > FEWEST_WORDS and not passage.delegated:
             risk = max(risk, 0.47)
-        risk *= share * (0.35 if _DISTANCE.search(_around(low, own)) else 1.0)
+        risk *= share * (0.35 if _at_a_distance(low, own) else 1.0)
         if best is None or risk > best[0]:
             best = (risk, passage, share)
     return best
 
 
-def _around(low: str, words: frozenset[str]) -> str:
-    """The sentence of ``low`` that says most of ``words``, with the one before it."""
-    parts = list(sentences(low))[:400]
+def _at_a_distance(low: str, words: frozenset[str]) -> bool:
+    """Whether ``low`` reports, doubts or refuses wherever it says most of ``words``, there or just before."""
+    parts = sentences(low)[:MOST_SENTENCES]
     counts = [len(words.intersection(TOKEN.findall(part))) for part in parts]
-    at = counts.index(max(counts)) if counts else 0
-    return " ".join(parts[max(0, at - 1) : at + 1])
+    enough = min(SAID * len(words), max(counts, default=0))
+    for at, (part, count) in enumerate(zip(parts, counts, strict=True)):
+        if count < enough or _DISTANCE.search(part):
+            continue
+        if not at or counts[at - 1] >= enough or not _DISTANCE.search(parts[at - 1]):
+            return False
+    return True

@@ -55,10 +55,10 @@ class Shelf:
             self.near_chars -= len(self.near.popleft()[2])
 
     def near_with(self, value: str) -> Iterator[tuple[int, bool, str]]:
-        """The latest short texts that hold ``value`` (lower case)."""
-        for seq, delegated, text in self.near:
-            if value in text.lower():
-                yield seq, delegated, text
+        """The latest short texts that hold ``value`` as it is spelt."""
+        for one in self.near:
+            if value in one[2]:
+                yield one
 
     def put(self, text: str, seq: int, *, delegated: bool) -> None:
         """Keeps ``text``, which was read in event ``seq``."""
