@@ -80,10 +80,14 @@ class Room:
         return self._responses(before)
 
     def _event(self, body: Body) -> None:
-        event = Event(seq=self.book.folded_seq + 1, body=body, run="r1", at=self.clock.wall())
         with self.transaction() as changing:
-            self.watch.take(changing, event)
-            self.desk.stops.to(changing, event)
+            self.folded(changing, body)
+
+    def folded(self, changing: MemoryTransaction, body: Body) -> None:
+        """The next event, in a transaction that is open."""
+        event = Event(seq=self.book.folded_seq + 1, body=body, run="r1", at=self.clock.wall())
+        self.watch.take(changing, event)
+        self.desk.stops.to(changing, event)
 
     def asked(self, request: Request, *, user: str = "ada", raw: bytes = b"", link: str = "l1") -> list[Response]:
         """``request`` arrives; what was answered."""

@@ -371,6 +371,11 @@ class Record(Protocol):
         """Cells whose key begins with ``prefix`` and is greater than ``after``, in order of their keys."""
         ...
 
+    @property
+    def size_bytes(self) -> int:
+        """What rows and cells take; what was dropped does not count, though the file may not have shrunk."""
+        ...
+
     def close(self) -> None:
         """Lets go of the file."""
         ...

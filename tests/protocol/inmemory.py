@@ -40,6 +40,12 @@ class Clock(SystemClock):
     """The real clock, and time that passes when a test says so."""
 
     passed_s = 0.0
+    later_s = 0.0
+    """Of the wall clock alone."""
+
+    @override
+    def wall(self) -> float:
+        return super().wall() + self.later_s
 
     @override
     def boot(self) -> float:

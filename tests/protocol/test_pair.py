@@ -20,10 +20,12 @@ from watchdogd.core.events import Impact, RunStarted
 from watchdogd.core.ids import Role
 from watchdogd.core.lease.messages import Answer, Latch, Level, NudgeOrder, Order, Timing
 from watchdogd.core.policy import ALL_SCOPES, Policy
+from watchdogd.core.retention import Keep
 from watchdogd.overseer.book import Desired, load
 from watchdogd.overseer.desk import Desk
 from watchdogd.overseer.enforce import Enforcer
 from watchdogd.overseer.inspect import Inspection
+from watchdogd.overseer.retention import RecordRetention
 from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.service import Overseer
 from watchdogd.overseer.watch import Watch, whole_text
@@ -35,6 +37,7 @@ from watchdogd.wire.channel import LeaseReport, Line, Ready
 from watchdogd.wire.messages import Message, Request, Response
 from watchdogd.worker.gate import Passed
 
+KEEP = Keep()
 POLICY = Policy(level=Level.AUTONOMOUS, operators=(Operator(name="ada", may=ALL_SCOPES),))
 
 
@@ -57,7 +60,12 @@ class NoSchedule:
 
 
 def overseer_on(
-    broker: MemoryBroker, clock: Clock, record: Diary, lines: Lines, missions: frozenset[str] = frozenset()
+    broker: MemoryBroker,
+    clock: Clock,
+    record: Diary,
+    lines: Lines,
+    missions: frozenset[str] = frozenset(),
+    keep: Keep = KEEP,
 ) -> Overseer:
     """An overseer that has claimed its record."""
     epoch = record.claim()
@@ -95,6 +103,7 @@ def overseer_on(
             start_look=start,
             returns=returns,
         ),
+        retention=RecordRetention(book, record, clock, keep),
         boot="b2",
     )
 

@@ -22,11 +22,13 @@ from watchdogd.app.detectors import detectors
 from watchdogd.app.life import live
 from watchdogd.core.errors import RecordFull
 from watchdogd.core.ids import Role
+from watchdogd.core.retention import Keep
 from watchdogd.overseer.book import load
 from watchdogd.overseer.desk import Desk
 from watchdogd.overseer.enforce import Enforcer
 from watchdogd.overseer.inspect import Inspection
 from watchdogd.overseer.judge import Judge
+from watchdogd.overseer.retention import RecordRetention
 from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.service import Overseer
 from watchdogd.overseer.watch import Watch, whole_text
@@ -83,6 +85,8 @@ async def _oversee_once(bundle: Bundle, channel: SocketChannel, clock: SystemClo
             supervisor_open=True,
             restricted="the supervisor has not said yet that people may command through this broker",
         )
+        kept = settings.records
+        keep = Keep(days=kept.keep_days, runs=kept.keep_runs, size_bytes=kept.size_bytes)
         prompts = Prompts().load()
         enforcer = Enforcer(book, clock, bundle.boot, prompts.nudge)
         missions = frozenset(one.name for one in settings.missions)
@@ -120,6 +124,7 @@ async def _oversee_once(bundle: Bundle, channel: SocketChannel, clock: SystemClo
                 start_look=start,
                 returns=returns,
             ),
+            retention=RecordRetention(book, record, clock, keep),
             boot=bundle.boot,
         )
         await overseer.run()

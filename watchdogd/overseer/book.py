@@ -271,6 +271,11 @@ def event_key(seq: int) -> str:
     return f"event/{seq:012d}"
 
 
+def run_key(seq: int) -> str:
+    """Where it is kept that event ``seq`` began a run."""
+    return f"run/{seq:012d}"
+
+
 def tick_key(seq: int, n: int) -> str:
     """Where the ``n``-th tick after event ``seq`` is kept."""
     return f"event/{seq:012d}/tick{n:06d}"

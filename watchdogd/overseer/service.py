@@ -26,6 +26,7 @@ from watchdogd.overseer.local import LocalDesk
 from watchdogd.overseer.outbox import republished
 from watchdogd.overseer.reactions import Reactions
 from watchdogd.overseer.reports import Reports
+from watchdogd.overseer.retention import RecordRetention
 from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.watch import Folded, Watch
 from watchdogd.ports import Bus, Clock, Link, Received, Record, Transaction
@@ -73,6 +74,7 @@ class Overseer:
         desk: Desk,
         returns: Returns,
         inspection: Callable[[Callable[[], None]], Inspection],
+        retention: RecordRetention,
         boot: str,
     ) -> None:
         self.book, self._record, self._bus, self._channel = book, record, bus, channel
@@ -82,6 +84,7 @@ class Overseer:
         self._inspection = inspection(lambda: self._offer(Look()))
         self._link: Link | None = None
         self._people_link: Link | None = None
+        self._retention = retention
         self._people_since = ("", 0.0)
         """Name of that connection, and CLOCK_BOOTTIME of its beginning (seconds)."""
         self._rows_due = asyncio.Event()
@@ -342,6 +345,7 @@ class Overseer:
                 self._decide(changing)
         self._deadlines.look(changing)
         self._desk.redeliveries.settle(changing, *self._people_since)
+        self._retention.look(changing)
         self._inspection.standing(changing)
         if self._inspection.late():
             with suppress(asyncio.QueueFull):

@@ -10,7 +10,7 @@ from watchdogd.core.events import Event, MemoryWritten, ModelCalled, RunStarted,
 from watchdogd.core.health import Finding
 from watchdogd.core.ids import canonical
 from watchdogd.core.lease.overseer import EventStep, event_step
-from watchdogd.overseer.book import Book, event_key, fold_of, step, tick_key
+from watchdogd.overseer.book import Book, event_key, fold_of, run_key, step, tick_key
 from watchdogd.ports import Objects, Transaction
 from watchdogd.wire import codec
 from watchdogd.wire.envelope import entry
@@ -71,6 +71,7 @@ class Watch:
             return Folded(step=EventStep.GAP, odd=True)
         changing.put(event_key(event.seq), event)
         if isinstance(event.body, RunStarted):
+            changing.put(run_key(event.seq), event.seq)
             changing.put("run_key", event_key(event.seq - 1) if event.seq > 1 else "")
         findings = self._fold(changing, event, event_key(event.seq))
         self.book.folded_seq, self.book.last_digest, self._ticks = event.seq, event.digest, 0

@@ -276,6 +276,17 @@ class Limits(Part):
     """With less free space than this below the state directory the worker holds (bytes)."""
 
 
+class RecordSettings(Part):
+    """What the overseer forgets: its copies of events, answers to old requests, closed questions; never a row."""
+
+    keep_days: Annotated[float, Field(ge=1)] = 30
+    """What is younger stays, as long as there is room (days)."""
+    keep_runs: Annotated[int, Field(ge=1)] = 20
+    """The events of the newest runs stay whatever their age and size."""
+    size_bytes: Annotated[int, Field(ge=16 * 1024**2)] = 2 * 1024**3
+    """Beyond this, events go before their time, oldest first (bytes of the record in use)."""
+
+
 class Notify(Part):
     """How people are told when MQTT itself is gone."""
 
@@ -316,6 +327,7 @@ class Settings(Part):
     tools: ToolSettings = ToolSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
     limits: Limits = Limits()
+    records: RecordSettings = RecordSettings()
     notify: Notify = Notify()
     prices: Mapping[str, ModelPrice] = Field(default_factory=dict)
     """Models the shipped price table lacks or has wrong, a table each; see :func:`pricing.price_table`."""

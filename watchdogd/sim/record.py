@@ -100,5 +100,11 @@ class MemoryRecord:
         keys = sorted(key for key in self._disk.cells if key.startswith(prefix) and key > after)
         return [(key, codec.load(kind, json.loads(self._disk.cells[key]))) for key in keys[:limit]]
 
+    @property
+    def size_bytes(self) -> int:
+        """What rows and cells take."""
+        cells = sum(len(key) + len(value) for key, value in self._disk.cells.items())
+        return cells + sum(len(row.body) for row in self._disk.rows)
+
     def close(self) -> None:
         """Nothing to let go of."""
