@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -18,6 +19,7 @@ from watchdogd.core.lifecycle import Mission, Run, Started
 from watchdogd.ports import Schedule
 from watchdogd.sim.record import MemoryDisk
 from watchdogd.worker.checkpoints import Checkpoints
+from watchdogd.worker.gate import Gate
 from watchdogd.worker.journal import Journal
 from watchdogd.worker.missions import Missions, Trigger
 from watchdogd.worker.preview import LOST, Rehearsals
@@ -218,3 +220,12 @@ async def test_the_order_says_whether_it_is_dry(dry: bool) -> None:
     async with living(("queue/1", replace(DRY, dry_run=dry))) as place:
         await place.finished()
         assert place.runner.runs[0].dry_run is dry
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_dry_run_ends_at_the_disk_floor_where_others_hold(dry: bool) -> None:
+    runner = Runner.__new__(Runner)
+    runner.run_now = Run(id="r1", mission=TIDY, dry_run=dry)
+    runner._gate = cast("Gate", SimpleNamespace(also_hold=lambda: "only 3 MiB free on disk"))
+    ended = runner._must_end()
+    assert ended == (RunFinished(outcome="failed", reason="only 3 MiB free on disk", cost_usd=0) if dry else None)

@@ -213,11 +213,15 @@ class Gate:
         if told is not None:
             self._journal.append(Released(why=told.by, held_s=round(self._clock.boot() - began, 3)))
 
-    async def boundary(self) -> None:
-        """Between steps: no latch, and a lease, before money is spent on the next one."""
+    async def boundary(self, *, floor: bool = True) -> None:
+        """Between steps: no latch, and a lease, before money is spent on the next one.
+
+        Args:
+            floor: hold on ``also_hold`` too.
+        """
         began = self._clock.boot()
         told: Wait | None = None
-        while (wait := self._control.second_look() or self._floor()) is not None:
+        while (wait := self._control.second_look() or (self._floor() if floor else None)) is not None:
             if told is None and self._clock.boot() - began >= SAY_HELD_AFTER_S:
                 told = wait
                 self._journal.append(Held(why=wait.by, text=wait.why))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from watchdogd.core.changes import Changes, shown
-from watchdogd.core.errors import SnapshotError
+from watchdogd.core.errors import RecordFull, SnapshotError
 from watchdogd.core.events import Previewed
 from watchdogd.core.lifecycle import Run
 from watchdogd.ports import Clock, Previews, WorkspaceCopy
@@ -124,17 +124,13 @@ class Rehearsals:
         self._toolbox, self._run = self._over(run, self._copy.path), run.id
 
     async def end(self) -> Previewed | None:
-        """What the dry run would have changed, None when there was no copy; it is gone afterwards.
-
-        Raises:
-            RecordError: a long diff cannot be kept.
-        """
+        """What the dry run would have changed, None when there was no copy; it is gone afterwards."""
         if self._copy is None:
             return None
         try:
             changes, lines = await self._copy.compared(lines=RUN_LINES)
             return previewed(self._journal, changes, lines, self._copy.missing)
-        except SnapshotError as why:
+        except (SnapshotError, RecordFull) as why:
             return Previewed(summary=str(why), total=None)
         finally:
             await self.discard()

@@ -114,6 +114,8 @@ class Runner:
             try:
                 ended = await self._turn()
             except RecordFull as why:
+                if self._run.dry_run:  # its copy may be what fills the disk, and holding would keep it
+                    return self._over("failed", f"the disk is full: {why}")
                 await self._until_writable(str(why))
                 self._conversation = self._load(self._run)
                 continue
@@ -147,7 +149,7 @@ class Runner:
         ended = self._must_end()
         if ended is not None:
             return ended
-        await self._gate.boundary()
+        await self._gate.boundary(floor=not self._run.dry_run)
         if self.draining:
             raise Drained
         self._refresh()
@@ -175,6 +177,8 @@ class Runner:
         run, mission = self._run, self._run.mission
         if run.stop:
             return self._over("stopped", run.stop)
+        if run.dry_run and (why := self._gate.also_hold()):
+            return self._over("failed", why)
         left_usd, left_tokens = run.left_usd(), run.left_tokens()
         if left_usd is not None and left_usd <= 0:
             return self._over("budget", f"the budget of ${mission.budget_usd:.2f} is spent")
@@ -496,6 +500,8 @@ class Runner:
             try:
                 write()
             except RecordFull as why:
+                if self._run.dry_run:
+                    raise
                 await self._until_writable(str(why))
             else:
                 return
