@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from tests.protocol.inmemory import Clock, Untouched
 from watchdogd.core.access import Operator
@@ -41,9 +41,10 @@ class Room:
     desk: Desk
     deadlines: Deadlines
     watch: Watch
+    returns: Returns
 
-    @staticmethod
-    def on(disk: MemoryDisk, *, mode: Mode = Mode.ENFORCE, clock: Clock | None = None) -> Room:
+    @classmethod
+    def on(cls, disk: MemoryDisk, *, mode: Mode = Mode.ENFORCE, clock: Clock | None = None) -> Self:
         """A fresh start from what is on ``disk``."""
         clock = clock or Clock()
         record = MemoryRecord(disk)
@@ -62,7 +63,8 @@ class Room:
         enforcer = Enforcer(book, clock, "b2", lambda rule, headline: f"{rule}: {headline}")
         returns = Returns(book, enforcer, record, clock, Retention())
         desk = Desk(book, enforcer, record, clock, lambda: MISSIONS, returns)
-        return Room(disk, clock, record, book, enforcer, desk, Deadlines(book, enforcer, clock), Watch(book, whole))
+        deadlines, watch = Deadlines(book, enforcer, clock), Watch(book, whole)
+        return cls(disk, clock, record, book, enforcer, desk, deadlines, watch, returns)
 
     def transaction(self) -> AbstractContextManager[MemoryTransaction]:
         """One transaction of its record."""
