@@ -65,5 +65,6 @@ def _spelt(text: str) -> Iterable[str]:
         if len(word) < 60 and (word.strip(_EDGES).lower() in CUE_WORDS or ("<" in word and TAG.search(word)))
     ]
     if not text.isascii():
-        words += [stem for stem, _ in lexis.UNSPACED_CUES if stem in text]
+        chars = set(text)
+        words += [stem for stem, _ in lexis.UNSPACED_CUES if stem[0] in chars and stem in text]
     return sorted(words)[:MOST_WORDS]

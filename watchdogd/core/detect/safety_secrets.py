@@ -206,11 +206,12 @@ def secrets(text: str, shapes: tuple[Shape, ...] = ()) -> Iterator[tuple[str, st
     longest = max(map(len, words), default=0)
     if longest < SHORTEST_WORD and "[redacted:" not in text and "PRIVATE KEY" not in text:
         return
-    low = long_words = text.lower()
+    low = text.lower()
+    inside, tried = _plan(shapes)
+    any_inside = True
     if len(text) <= COSTLY_TEXT:
         long_words = " ".join([one for one in words if len(one) >= SHORTEST_WORD]).lower()
-    inside, tried = _plan(shapes)
-    any_inside = any([needle in long_words for needle in inside])  # noqa: C419 - a list is twice as fast here
+        any_inside = any([needle in long_words for needle in inside])  # noqa: C419 - a list is twice as fast here
     left = MOST_FOUND
     for shape, in_word in tried:
         if (in_word and not any_inside) or longest < shape.shortest:
