@@ -101,6 +101,10 @@ def fits(args: Args) -> None:
         raise ToolError(f"the arguments have {size} bytes, {LARGEST_ARGS_BYTES} are the limit: use smaller calls")
 
 
+class Overtaken(Exception):
+    """The run must end; what it waits for does not matter any more."""
+
+
 class Gate:
     """Lets one call at a time through."""
 
@@ -125,6 +129,8 @@ class Gate:
         self.on_change: Callable[[], None] = lambda: None
         self.before_start: Callable[[Run, Call], Awaitable[None]] = _nothing
         """What has to be done before an admitted call may change something (a checkpoint)."""
+        self.over: Callable[[], bool] = lambda: False
+        """Whether the run must end (its deadline has passed), so that nothing is waited for."""
         self.also_hold: Callable[[], str] = lambda: ""
         """A further reason to hold between steps (the disk floor); empty = none."""
 
@@ -208,6 +214,7 @@ class Gate:
                 told = wait
                 self._journal.append(Held(why=wait.by, text=wait.why))
             self._holding(wait.why if told is not None or wait.by == "latch" else self.hold)
+            self._unless_over()
             await self._control.change(fast=wait.by in ("processing", "ahead"))
         self._holding("")
         if told is not None:
@@ -226,10 +233,16 @@ class Gate:
                 told = wait
                 self._journal.append(Held(why=wait.by, text=wait.why))
             self._holding(wait.why)
+            self._unless_over()
             await self._control.change()
         self._holding("")
         if told is not None:
             self._journal.append(Released(why=told.by, held_s=round(self._clock.boot() - began, 3)))
+
+    def _unless_over(self) -> None:
+        if self.over():
+            self._holding("")
+            raise Overtaken
 
     def _floor(self) -> Wait | None:
         why = self.also_hold()
@@ -357,6 +370,7 @@ class Gate:
         self.on_change()
         try:
             while (answer := self._answered(run, asked)) is None:
+                self._unless_over()
                 await self._control.change()
         finally:
             self.asking = False

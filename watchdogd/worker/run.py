@@ -37,7 +37,7 @@ from watchdogd.core.lifecycle import Run, Started
 from watchdogd.ports import Clock, Model, ModelReply, ModelRequest, Record
 from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.control import Controller
-from watchdogd.worker.gate import LARGEST_ARGS_BYTES, Gate, Passed, Refused, Replied
+from watchdogd.worker.gate import LARGEST_ARGS_BYTES, Gate, Overtaken, Passed, Refused, Replied
 from watchdogd.worker.journal import Journal
 from watchdogd.worker.spending import Affords, affordable
 from watchdogd.worker.tools.call import Outcome
@@ -95,6 +95,7 @@ class Runner:
         self._toolbox, self._clock, self._control = toolbox, clock, control
         self._checkpoints = checkpoints
         gate.before_start = checkpoints.before
+        gate.over = lambda: self.run_now is not None and self._must_end() is not None
         self.run_now: Run | None = None
         self.draining = False
         self.executing = False
@@ -118,6 +119,8 @@ class Runner:
                     return self._over("failed", f"the disk is full: {why}")
                 await self._until_writable(str(why))
                 self._conversation = self._load(self._run)
+                continue
+            except Overtaken:  # the next turn says why
                 continue
             if ended is not None:
                 return ended
