@@ -272,6 +272,13 @@ async def test_the_tools_over_the_workspace_are_never_handed_to_a_dry_run(place)
         place.toolboxes.of(DRY)
 
 
+@pytest.mark.parametrize("copy", ["", "workspace", "workspace/raw", ".", "link", "workspace/../workspace"])
+def test_no_tools_are_made_over_a_copy_that_is_the_workspace(place, copy):
+    (place.root / "link").symlink_to(place.workspace)
+    with pytest.raises(SandboxError, match="is no copy"):
+        place.toolboxes.over(DRY, str(place.root / copy) if copy else "")
+
+
 async def test_what_a_dry_run_did_survives_an_interruption_of_one_call(place):
     await place.rehearsals.begin(DRY)
     await place.in_dry_run("create", path="a.txt", text="a")

@@ -71,7 +71,14 @@ class Toolboxes:
         return made
 
     def over(self, run: Run, copy: str) -> Toolbox:
-        """The toolbox of ``run`` over a copy of the workspace; without containment there is no shell in it."""
+        """The toolbox of ``run`` over a copy of the workspace; without containment there is no shell in it.
+
+        Raises:
+            SandboxError: that is no copy but the workspace, or a place in it.
+        """
+        place, workspace = Path(copy).resolve(), self._settings.agent.workspace.resolve()
+        if not copy or place.is_relative_to(workspace) or workspace.is_relative_to(place):
+            raise SandboxError(f"{copy!r} is no copy of the workspace {str(workspace)!r}")
         return self._make(run, copy)
 
     def _make(self, run: Run, copy: str = "") -> Toolbox:
