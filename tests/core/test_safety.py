@@ -399,6 +399,39 @@ def test_the_summary_tells_where_there_is_no_exit_code():
     assert not fold(ContradictedClaim(), shell("npm test"), result("7 passed, 0 failed"), said("All tests pass."))
 
 
+@pytest.mark.parametrize(
+    "summary",
+    [
+        "....\n24 passed in 0.31s",
+        '{"stdout": "....\\n24 passed in 0.31s", "stderr": "", "exit_code": 0}',
+        "<returncode>0</returncode>\n<output>\n24 passed in 0.31s\n</output>",
+        "ok  \texample.com/parser\t0.012s",
+        "test result: ok. 9 passed; 0 failed; 0 ignored",
+        "Tests run: 12, Failures: 0, Errors: 0, Skipped: 0\nBUILD SUCCESS",
+        "(the output was cut)",
+    ],
+)
+def test_a_claim_stands_after_a_newer_run_that_did_not_fail_however_its_output_is_wrapped(summary):
+    bodies = [shell("make test"), result("F.\n1 failed, 23 passed in 0.30s"), shell("make test"), result(summary)]
+    assert fold(ContradictedClaim(), *bodies, said("Done, and all 24 tests pass.")) == []
+
+
+@pytest.mark.parametrize(
+    "summary",
+    ['{"stdout": "F...\\n1 failed, 23 passed in 0.31s"}', "FAIL\texample.com/parser\t0.012s", "Failures: 2"],
+)
+def test_a_failing_run_is_seen_however_its_output_is_wrapped(summary):
+    found = fold(ContradictedClaim(), shell("make test"), result(summary), said("All tests pass."))
+    assert [one.rule for one in found] == [TESTS]
+
+
+def test_the_exit_code_of_a_pipe_is_not_that_of_the_tests():
+    piped = (shell("pytest -q | tail -3"), result("FAILED a.py::t\n2 failed, 5 passed", exit_code=0))
+    assert [one.rule for one in fold(ContradictedClaim(), *piped, said("All tests pass."))] == [TESTS]
+    fine = (shell("pytest -q | tail -3"), result("test_login_failed ok\n7 passed, 0 failed, 2 xfailed", exit_code=0))
+    assert fold(ContradictedClaim(), *fine, said("All tests pass.")) == []
+
+
 def test_a_failing_command_that_is_no_test_run_says_nothing_about_tests():
     assert fold(ContradictedClaim(), shell("ls /x"), result("no such file", exit_code=2), said("All tests pass.")) == []
 

@@ -31,6 +31,8 @@ _FAILED = re.compile(
     r"^FAIL\b|\bTESTS? FAILED\b|\bAssertionError\b|\btest result: FAILED",
     re.MULTILINE | re.IGNORECASE,
 )
+_COUNTED = re.compile(r"(?<![\w.])[1-9]\d{0,5} (?:tests? )?(?:failed|failing)\b", re.IGNORECASE)
+"""A summary that counts failures."""
 _PASSED = re.compile(
     r"\b[1-9]\d{0,6} (?:tests? )?(?:passed|passing|ok)\b|\ball tests passed\b|^OK\b|\btest result: ok|"
     r"\b0 fail(?:ed|ures|ing)\b|^PASS\b|\bBUILD SUCCESS",
@@ -79,7 +81,7 @@ class ContradictedClaim:
     thresholds: Safety = field(default_factory=Safety)
     name: ClassVar[str] = "claims"
     channel: ClassVar[Channel] = Channel.SAFETY
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"run_started", "tool_intended", "tool_finished", "gated", "model_called"}
     )
@@ -123,9 +125,11 @@ class ContradictedClaim:
                 found += state.levels.over(DONE, Channel.SAFETY, str(act), seq=seq)
         if tests:
             verdict = _verdict(body)
-            if verdict is False:
+            if verdict is None:
+                state.tests_failed = 0  # nobody knows how the newest run ended: there is nothing to contradict
+            elif verdict is False:
                 state.tests_failed = seq
-            elif verdict:
+            else:
                 state.tests_failed = 0
                 state.now = 0.0
                 found += state.levels.over(TESTS, Channel.SAFETY, seq=seq)
@@ -170,12 +174,11 @@ def claimed(text: str) -> str:
 
 def _verdict(body: ToolFinished) -> bool | None:
     """Whether the tests passed; None when neither the exit code, the outcome nor the summary tells."""
-    if body.exit_code is not None:
-        return body.exit_code == 0
-    text = (body.result.tail or body.result.head)[-3_000:]
-    if _FAILED.search(text) and not re.search(r"\b0 failed\b", text):
-        return False
-    if body.outcome == "error":
+    text = (body.result.tail or body.result.head)[-3_000:].replace("\\n", "\n")  # of an output quoted as JSON
+    if body.exit_code is not None:  # of "pytest | tail" it is the tail's
+        return body.exit_code == 0 and _COUNTED.search(text[-400:]) is None
+    failed = _FAILED.search(text) is not None and not re.search(r"\b0 failed\b", text)
+    if failed or body.outcome == "error":
         return False
     if _PASSED.search(text):
         return True

@@ -96,7 +96,7 @@ class ExposedSecret:
     """Beyond ``BUILT_IN``: those of a kept library, handed in by whoever assembles the bank."""
     name: ClassVar[str] = "secrets"
     channel: ClassVar[Channel] = Channel.SAFETY
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"run_started", "user_said", "tool_intended", "tool_finished", "memory_written"}
     )
