@@ -15,6 +15,7 @@ DRILLS: dict[str, str] = {
     "protocol": "tests.protocol.drill:drill",
     "checkpoints": "tests.snapshots_drill:drill",
     "kills": "tests.e2e.drill_kill:drill",
+    "returns": "tests.e2e.drill_rollback:drill",
 }
 """In this order."""
 
