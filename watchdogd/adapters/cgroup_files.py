@@ -35,10 +35,15 @@ def pids(directory: Path) -> list[int]:
     return []
 
 
+def parsed(text: str) -> dict[str, str]:
+    """Flat keyed lines (cgroups(7)) as a dictionary."""
+    return dict(line.split(" ", 1) for line in text.splitlines())
+
+
 def events(directory: Path) -> dict[str, str]:
     """What the kernel says of ``directory`` and all below it; nothing where it cannot be asked."""
     try:
-        return dict(line.split(" ", 1) for line in lines(directory / "cgroup.events"))
+        return parsed(read(f"{directory}/cgroup.events"))
     except (OSError, ValueError):
         return {}
 
