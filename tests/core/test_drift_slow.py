@@ -130,17 +130,47 @@ STRAY = [
     "celtic knitwear",
     "alpine goats",
     "tango festivals",
+    "origami cranes",
+    "baroque fountains",
+    "polar telescopes",
 ]
+TOOLS = ("look", "note", "post")
 
 
 def strays(start=10):
-    return [call(start + at, query=text) for at, text in enumerate(STRAY)]
+    return [
+        ToolIntended(call=f"c{start + at}", tool=TOOLS[at % len(TOOLS)], args={"query": text})
+        for at, text in enumerate(STRAY)
+    ]
 
 
 def test_a_row_of_calls_about_nothing_of_the_task_is_a_warning():
     found, _ = fold(Derailment(), GOAL, call(1, path="ingestion/orders.py"), answer(1, "def load(): ..."), *strays())
     assert [(one.rule, one.severity) for one in found] == [(DERAILED, Severity.WARN)]
     assert found[0].evidence == (4, 4 + Drift().derail_calls - 1)
+
+
+def test_the_same_call_again_is_no_step_further_away():
+    bodies = [GOAL, *(one for at in range(6) for one in strays(10 + 20 * at)[:3])]
+    assert fold(Derailment(), *bodies)[0] == []
+
+
+def test_one_thing_done_to_many_things_is_a_batch():
+    assert fold(Derailment(), GOAL, *(call(n, query=text) for n, text in enumerate(STRAY)))[0] == []
+
+
+def test_programs_of_one_shell_are_kinds_of_their_own():
+    programs = ("curl", "psql", "mail")
+    bodies = [
+        ToolIntended(call=f"c{n}", tool="shell", args={"command": f"{programs[n % 3]} {text}"})
+        for n, text in enumerate(STRAY)
+    ]
+    assert [one.rule for one in fold(Derailment(), GOAL, *bodies)[0]] == [DERAILED]
+
+
+def test_looking_around_shows_ways():
+    bodies: list[Body] = [GOAL, call(1, path="."), answer(1, " ".join(STRAY))]
+    assert fold(Derailment(), *bodies, *strays())[0] == []
 
 
 def test_what_results_lead_to_is_on_the_way():
@@ -157,8 +187,8 @@ def test_what_results_lead_to_is_on_the_way():
 
 def test_what_strayed_calls_return_does_not_lead_on():
     bodies: list[Body] = [GOAL]
-    for n, text in enumerate(STRAY):
-        bodies += [call(n, query=text), answer(n, " ".join(STRAY))]
+    for n, one in enumerate(strays(0)):
+        bodies += [one, answer(n, " ".join(STRAY))]
     assert [one.rule for one in fold(Derailment(), *bodies)[0]] == [DERAILED]
 
 

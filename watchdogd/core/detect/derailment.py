@@ -26,6 +26,8 @@ GENERATION = 1_000
 """Words from results that lead on; two generations are kept."""
 RESULT_WORDS = 80
 """Words of one result that may lead on."""
+DOINGS = 3
+"""One thing done to many things is a batch; other work is made of several kinds of steps."""
 FEWEST_TERMS = 4
 """A goal of fewer telling words is no measure."""
 
@@ -41,6 +43,10 @@ class Way:
     """Calls that are on the way; what they return leads on."""
     strayed: deque[int] = field(default_factory=lambda: deque(maxlen=64))
     """Events of the calls in a row that nothing accounts for."""
+    astray: set[str] = field(default_factory=set)
+    """Their words: the same call once more is no step further away."""
+    doings: set[str] = field(default_factory=set)
+    """What kinds of things they do, the first few."""
     hits: deque[bool] = field(default_factory=deque)
     """Whether each of the latest calls names a term of the goal itself."""
     calls: int = 0
@@ -56,7 +62,7 @@ class Derailment:
     thresholds: Drift = field(default_factory=Drift)
     name: ClassVar[str] = "derailment"
     channel: ClassVar[Channel] = Channel.DRIFT
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"run_started", "user_said", "model_called", "tool_intended", "tool_finished"}
     )
@@ -102,13 +108,22 @@ class Derailment:
         linked = named or not state.new.isdisjoint(words) or not state.old.isdisjoint(words)
         found = self._share(state, named=named, seq=seq)
         if not words and not named:
+            state.open.append(body.call)  # looking around, testing, listing: no way of its own, and may show one
             return found
         if linked:
             state.open.append(body.call)
             state.strayed.clear()
+            state.astray.clear()
+            state.doings.clear()
             return found + state.levels.over(DERAILED, Channel.DRIFT, seq=seq)
+        if words <= state.astray:
+            return found  # the same again: loops have rules of their own
+        if len(state.astray) < GENERATION:
+            state.astray |= words
         state.strayed.append(seq)
-        if len(state.strayed) < self.thresholds.derail_calls:
+        if len(state.doings) < DOINGS:
+            state.doings.add(_doing(body))
+        if len(state.strayed) < self.thresholds.derail_calls or len(state.doings) < DOINGS:
             return found
         headline = f"{len(state.strayed)} calls in a row share no word with the goal, the plan, or what they led to"
         evidence = (state.strayed[0], seq)
@@ -135,6 +150,12 @@ class Derailment:
         then = f"{state.start_share:.0%} of the first {window}"
         headline = f"{share:.0%} of the last {window} calls name anything of the goal, {then} did"
         return state.levels.raised(TERMS, Channel.DRIFT, Severity.WARN, 0.45, headline, (seq,))
+
+
+def _doing(body: ToolIntended) -> str:
+    """The kind of thing a call does: its tool, and for a command the program."""
+    command = body.args.get("command")
+    return f"{body.tool} {command.split(None, 1)[0]}" if isinstance(command, str) and command.strip() else body.tool
 
 
 def _telling(text: str) -> set[str]:

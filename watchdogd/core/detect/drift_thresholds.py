@@ -41,7 +41,7 @@ class Drift:
     """Share of acts with any goal term below which, after a start above ``terms_start``, the run has left its goal."""
     terms_start: float = 0.4
     """Share in the run's first window that makes the goal's terms a measure at all."""
-    derail_calls: int = 5
-    """Calls in a row that share no specific word with the goal, the plan or what they led to that raise WARN. The
-    longest such row in 1,415 recorded runs (AgentDojo benign, tau, Who&When, AgentRx) is 2; a
-    stretch of another task spliced into 300 of them is found in a third."""
+    derail_calls: int = 8
+    """Calls in a row, of at least three kinds and none twice, that share no specific word with the goal, the plan or
+    what they led to, that raise WARN. In 150 scripted coding sessions and in polling, waiting, edit-test and batch work
+    no such row is as long; at 5 a fifth of the sessions had one."""
