@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from watchdogd.core.detect import cue_words as lexis
 from watchdogd.core.detect.cues import CUE_WORDS, TAG
+from watchdogd.core.detect.lexicon import ACTS, SIDE_EFFECTS, Act
 
 BEFORE, AFTER = 500, 900
 """Characters around such a word that are read: the sentences beside it tell what it is about."""
@@ -14,8 +15,10 @@ RARE = 12
 ENDS = 2
 MOST_WINDOWS = 48
 """Stretches of one text that are read: those of the rarest words."""
-MOST_WORDS = 60
-"""Different words that are looked for."""
+MOST_WORDS = 40
+"""Different words of either kind that are looked for."""
+LONGEST_WORD = 60
+_ASKING = frozenset(word for word, act in ACTS.items() if act & (SIDE_EFFECTS | Act.SAY))
 _EDGES = ".,;:!?\"'()[]<>*`-#"
 
 
@@ -58,13 +61,15 @@ def _places(text: str) -> set[tuple[int, int]]:
 
 
 def _spelt(text: str) -> Iterable[str]:
-    """The words of ``text``, as they are spelt in it, that speak to a machine or are markup."""
-    words = [
-        word
-        for word in set(text.split())
-        if len(word) < 60 and (word.strip(_EDGES).lower() in CUE_WORDS or ("<" in word and TAG.search(word)))
-    ]
+    """The words of ``text``, as they are spelt in it, that speak to a machine, are markup, or ask for an effect."""
+    cued, asked = [], []
+    for word in set(text.split()):
+        if len(word) < LONGEST_WORD:
+            bare = word.strip(_EDGES).lower()
+            if bare in CUE_WORDS or ("<" in word and TAG.search(word)):
+                cued.append(word)
+            elif bare in _ASKING:
+                asked.append(word)
     if not text.isascii():
-        chars = set(text)
-        words += [stem for stem, _ in lexis.UNSPACED_CUES if stem[0] in chars and stem in text]
-    return sorted(words)[:MOST_WORDS]
+        cued += [stem for stem, _ in lexis.UNSPACED_CUES if stem in text]
+    return [*sorted(cued)[:MOST_WORDS], *sorted(asked)[:MOST_WORDS]]

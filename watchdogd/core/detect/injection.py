@@ -182,6 +182,7 @@ def _shelved(state: Read, call: Asked) -> list[Passage]:
     if not call.effect and not call.address:
         return []
     values = [leaf.text for leaf in call.foreign if len(leaf.text) <= LONG_TEXT]
+    values += [f"{quote}{leaf.text}{quote}" for leaf in call.foreign if len(leaf.text) < SHORTEST for quote in "'\""]
     values += [mark.lstrip("=#") for leaf in call.foreign for mark, weight in leaf.marks.items() if weight >= NAMED]
     return [
         one

@@ -308,10 +308,15 @@ def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int
         plain=plain,
         meta=speaks,
         strength=strength,
-        promise=strength + (0.3 if any(_TELLING.search(one) for one in everything[at : at + 2]) else 0.0),
+        promise=strength + _kept_for(reading, everything[at : at + 2]),
         said=reading.acts,
         delegated=delegated,
     )
+
+
+def _kept_for(reading: Reading, parts: list[str]) -> float:
+    """What is to be said cannot be found again by a call's value, and must be kept; what names something should be."""
+    return 1.0 if reading.asked & Act.SAY else 0.3 if any(_TELLING.search(one) for one in parts) else 0.0
 
 
 def identity(text: str) -> str:
