@@ -6,5 +6,6 @@ from tests.mutants.checkpoints import CHECKPOINTS
 from tests.mutants.gate import GATES
 from tests.mutants.mutant import Mutant
 from tests.mutants.protocol import PROTOCOL
+from tests.mutants.shells import SHELLS
 
-MUTANTS: tuple[Mutant, ...] = (*PROTOCOL, *GATES, *CHECKPOINTS)
+MUTANTS: tuple[Mutant, ...] = (*PROTOCOL, *GATES, *SHELLS, *CHECKPOINTS)
