@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from tests.e2e import records
 from tests.e2e.daemon import NO_JUDGE, SCENARIOS, Daemon
-from tests.e2e.viewer import Late
+from tests.e2e.viewer import Late, Viewer
 from watchdogd.core.errors import WatchdogdError
 from watchdogd.core.events import RolledBack
 
@@ -98,7 +98,7 @@ class Play:
         (workspace / "sub" / "a.txt").write_text("a")
         try:
             self._play()
-        except (Late, WatchdogdError) as why:
+        except (Late, WatchdogdError, OSError) as why:
             self.life.faults.append(str(why))
         finally:
             self.life.took_s = time.monotonic() - began
@@ -133,7 +133,7 @@ class Play:
         """Orders a return, kills a process in the middle of it, and waits for what is said of it."""
         daemon, role = self.daemon, self.dice.choice(ROLES)
         before = len(self._said())
-        viewer = daemon.viewer()
+        viewer = self._connected()
         viewer.say("rollback", target, "yes", name=f"return-{number}")
         later_s = self.dice.random() * LATEST_S
         time.sleep(later_s)
@@ -141,7 +141,7 @@ class Play:
         self.life.kills[role] += 1
         if role == "supervisor":
             daemon.start()
-        again = daemon.viewer()
+        again = self._connected()
         until = time.monotonic() + LONGEST_S
         while len(self._said()) <= before:  # the request may have died with the broker; its name is carried out once
             if time.monotonic() > until:
@@ -153,6 +153,17 @@ class Play:
         back = next((one for one in reversed(said) if one.ok), said[-1])
         self.life.returns.append(f"{role}+{later_s:.2f}s {back.at}")
         return back
+
+    def _connected(self) -> Viewer:
+        """A new connection, as soon as there is a broker to connect to."""
+
+        def tried() -> Viewer | None:
+            try:
+                return self.daemon.viewer()
+            except OSError:
+                return None
+
+        return self.daemon.until("a broker", tried)
 
     def _said(self) -> list[RolledBack]:
         found = [one.body for one in records.events(self.daemon.record("worker")) if isinstance(one.body, RolledBack)]
