@@ -331,6 +331,45 @@ def test_ordinary_text_is_no_secret(text):
     assert list(secrets(text, SHAPES)) == []
 
 
+def joined(*parts: str) -> str:
+    """A made-up secret that no scanner of this repository takes for a real one."""
+    return "".join(parts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        joined("AWS_SECRET_ACCESS_KEY=", "wJalrXUtnFEMI/K7MDENG", "/bPxRfiCYzzzzzzKEY"),
+        joined("signing-key: '", "f8Jk29sLq0Zx71mNv3Rt", "'"),
+        joined("postgres://app:", "s3Kr7tP4zsw0vdXy", "@db.example.com/app"),
+        joined("key=", "AIza", "SyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY"),
+        joined("npm", "_aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789"),
+        joined("github_pat", "_11ABCDEFG0", "abcdefghijklmnopqrstuvwxyz" * 2),
+    ],
+)
+def test_secrets_that_the_library_does_not_know_are_found(text):
+    assert list(secrets(text, SHAPES))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "token = get_token_from_environment(request)",
+        "secret_key = os.environ['SECRET_KEY']",
+        "API_KEY=your-api-key-here",
+        "api_key: ${{ secrets.PROD_API_KEY }}",
+        "primary_key: customer_id_2024_archive_v2",
+        "https://user:password@example.com/a",
+        "https://example.com:8443/a/b2c3d4e5f6a7@v1.2.3",
+        "password_hash: $2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW",
+        "integrity sha512-3ZS3Zw7Vx1q0n2c+9s1rX0T9o0Q2h1m2p3o4i5u6y7t8r9e0w1q2a3s4d5f6g7h8==",
+    ],
+)
+def test_hashes_placeholders_and_code_are_no_secrets(text):
+    assert list(secrets(text, SHAPES)) == []
+
+
 def test_randomness_needs_digits_and_letters():
     assert random_looking("q7Rw2Zk9LmX4vB8nT1yC")
     assert not random_looking("aaaaaaaaaaaaaaaaaaa1")

@@ -58,19 +58,31 @@ class Shape:
 
 
 BUILT_IN = (
+    Shape(
+        "token of a known service",
+        r"\b(?:AIza[0-9A-Za-z_-]{35}|npm_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,90}|hf_[A-Za-z]{34}|"
+        r"dop_v1_[a-f0-9]{64}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32})\b",
+        ("aiza", "npm_", "github_pat_", "hf_", "dop_v1_", "shpat_", "shpca_", "shppa_", "shpss_"),
+        shortest=37,
+    ),
+    Shape("password in an address", r"://[^\s/:@]{1,60}:([^\s/:@]{12,100})@", ("://",)),
     Shape("redacted secret", r"\[redacted:([^\]\n]{1,60})\]", ("[redacted:",), shortest=0),
     Shape("private key", r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY", ("private key",), shortest=0),
     Shape("key of a model provider", r"\bsk-(?:ant|proj|or)-[A-Za-z0-9_-]{20,200}", ("sk-",)),
     Shape("bearer token", r"(?i)\bbearer\s{1,4}([A-Za-z0-9._~+/-]{24,2000})", ("bearer ",)),
     Shape(
         "assigned secret",
-        r"(?i)(?:api_?-?key|secret|token|passw(?:or)?d|credential)s?[\"']?\s{0,4}[:=]\s{0,4}[\"']?"
+        r"(?i)(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|auth[_-]?key|account[_-]?key|"
+        r"encryption[_-]?key|signing[_-]?key|master[_-]?key|secret|token|passw(?:or)?d|credential)s?"
+        r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?"
         r"([A-Za-z0-9/+_\-]{20,200})(?![A-Za-z0-9/+_.(\-])",
         ("key", "secret", "token", "passw", "credential"),
         then=(":", "="),
     ),
 )
-"""Shapes that need no library: what redaction leaves, keys in PEM, and values named as secrets that look random."""
+"""Shapes that need no library or that it lacks: what redaction leaves, keys in PEM, values named as secrets."""
+LOOKS_DRAWN = frozenset({"assigned secret", "password in an address"})
+"""Those that only count where the value looks random."""
 
 
 @dataclass(slots=True)
@@ -219,7 +231,7 @@ def secrets(text: str, shapes: tuple[Shape, ...] = ()) -> Iterator[tuple[str, st
         for window in _windows(text, low, shape):
             for match in _compiled(shape.pattern).finditer(window):
                 secret = next((group for group in match.groups() if group and len(group) >= 8), match.group(0))
-                if shape.name == "assigned secret" and not random_looking(secret):
+                if shape.name in LOOKS_DRAWN and not random_looking(secret):
                     continue
                 yield shape.name, secret
                 left -= 1
@@ -251,23 +263,24 @@ def _windows(text: str, low: str, shape: Shape) -> list[str]:
     """The stretches of ``text`` around the needles of ``shape``; it may backtrack, in a stretch that costs little."""
     if not shape.needles:
         return [text] if len(text) <= COSTLY_TEXT else []
+    near = bool(shape.then)
+    before, beyond, inside, step = (24, 280, 64, 1) if near else (AROUND, 2 * AROUND, AROUND, AROUND)
     spots: list[int] = []
     for needle in shape.needles:
         at = low.find(needle)
         while at >= 0 and len(spots) < MOST_SPOTS:
-            if not shape.then or any([one in low[at : at + len(needle) + SOON] for one in shape.then]):  # noqa: C419 - a list is twice as fast here
+            follows = low[at : at + len(needle) + SOON] if near else ""
+            if not near or any([one in follows for one in shape.then]):  # noqa: C419 - a list is twice as fast here
                 spots.append(at)
-                at = low.find(needle, at + AROUND)
+                at = low.find(needle, at + step)
             else:
                 at = low.find(needle, at + 1)
-    if not spots:
-        return []
     found: list[str] = []
     end = -1
     for spot in sorted(spots):
-        start = max(0, spot - AROUND, end)
-        if spot + AROUND > end:
-            end = spot + 2 * AROUND
+        start = max(0, spot - before, end)
+        if spot + inside > end:
+            end = spot + beyond
             found.append(text[start:end])
     return found
 
