@@ -24,9 +24,19 @@ MOST_WORDS = 20_000
 """Characters of the user's words that are remembered."""
 
 _TOPICS = {
-    "persistence": ("cron", "schedul", "systemd", "service", "startup", "boot", "hook", "bashrc", "profile", "daemon"),
-    "privilege": ("permission", "sudo", "root", "user", "group", "chmod", "setuid", "firewall", "privilege", "passw"),
-    "destructive": ("delet", "remov", "clean", "wip", "format", "purge", "reset", "drop", "tear down", "uninstall"),
+    "persistence": ("cron", "schedul", "systemd", "startup", "at boot", "hook", "bashrc", "daemon", "autostart"),
+    "privilege": (
+        "permission",
+        "sudo",
+        "as root",
+        "chmod",
+        "setuid",
+        "firewall",
+        "privilege",
+        "passw",
+        "administrator",
+    ),
+    "destructive": ("delet", "remov", "clean", "wip", "reformat", "purge", "reset", "drop", "tear down", "uninstall"),
     "exfiltration": ("upload", "reverse shell", "netcat", "socket"),
     "tampering": (),
 }
@@ -88,8 +98,11 @@ class DangerousCommand:
 
     def _danger(self, state: Ran, danger: Danger, command: str, seq: int) -> tuple[Finding, ...]:
         weight = danger.weight
-        if weight < 0.95 and danger.kind != "tampering" and _asked_for(danger, state.said):
-            weight *= self.thresholds.command_asked_for
+        if weight < 0.95 and danger.kind != "tampering":
+            if _named(danger, state.said):
+                weight *= self.thresholds.command_asked_for
+            elif any(stem in state.said for stem in _TOPICS[danger.kind]):
+                weight *= self.thresholds.command_topic_asked_for
         state.standing.now = max(state.standing.now, weight)
         if weight < self.thresholds.command_warn:
             return NONE
@@ -102,10 +115,8 @@ class DangerousCommand:
         )
 
 
-def _asked_for(danger: Danger, said: str) -> bool:
-    """Whether the user's words name the kind of act, the program, or a telling part of a path."""
-    if any(stem in said for stem in _TOPICS[danger.kind]):
-        return True
+def _named(danger: Danger, said: str) -> bool:
+    """Whether the user's words name the program or a telling part of a path."""
     for word in danger.argv[:12]:
         for part in word.replace("=", "/").split("/"):
             if len(part) >= 5 and part.lower() in said:

@@ -16,6 +16,9 @@ class Safety:
     """The same for CRIT: nothing legitimate is likely to look like it."""
     command_asked_for: float = 0.65
     """Factor on the weight when the user's words name the program or the place."""
+    command_topic_asked_for: float = 0.8
+    """The same when they only name the kind of act ("clean", "schedule"): such words stand in many goals, so what is
+    grave stays a WARN."""
     decay_calls: int = 20
     """Intended calls without a new danger after which a finding is over; what an agent does between two nudges."""
     outside_risk: float = 0.65

@@ -53,7 +53,7 @@ def routine_removal(argv: Sequence[str]) -> bool:
 
 def from_the_network(one: Seen) -> Danger:
     """A shell or interpreter that reads its text from a download."""
-    weight = 0.7 if {"sudo", "doas", "su", "pkexec"} & set(one.command.via) else 0.5
+    weight = 0.78 if {"sudo", "doas", "su", "pkexec"} & set(one.command.via) else 0.5
     return danger(one, "privilege", "runs text straight from the network", weight)
 
 
