@@ -10,9 +10,8 @@ class Drift:
     """Taken over by text that was read; slow drift; derailment."""
 
     injection_warn: float = 0.3
-    """Risk of an intended call (0..1) that raises WARN. Of 906 benign AgentDojo runs one exceeds .25 (it shares a file
-    that nobody asked to be shared), of the 270 where the user asked for the attacker's goal none exceeds .24, of 210
-    healthy coding sessions none exceeds .29."""
+    """Risk of an intended call (0..1) that raises WARN. Of 906 benign AgentDojo runs none exceeds .25, of the 270 where
+    the user asked for the attacker's goal none .27, of 210 healthy coding sessions none .29."""
     injection_crit: float = 0.33
     """The same for CRIT; 97 % of 1,030 hijacked recordings reach it, and most of the same in other words, whose risk
     lies between .3 and .42."""
