@@ -204,6 +204,20 @@ def test_a_worker_killed_in_a_preview_makes_the_call_again_and_nothing_is_in_dou
     assert event_of(operator, run, "tool_finished", lambda body: body.outcome == "in_doubt").error_class == "read"
 
 
+def test_nothing_is_returned_to_in_a_dry_run_and_it_goes_on_in_its_copy(daemon, operator, untouched):
+    """Checkpoints are of runs whose work is real; a return would change the workspace under the dry run."""
+    first = operator.event("checkpoint_taken").body.checkpoint
+    run = asked_for(operator, "--dry-run")
+    event_of(operator, run, "tool_started", waits)
+    refused = operator.ask("rollback", first, "yes")
+    assert refused.status == "error"
+    assert f"stop run {run} first" in refused.text
+    assert len(copies(daemon)) == 1
+    (Path(copies(daemon)[0]) / "go").touch()
+    assert event_of(operator, run, "previewed").changed[-3:] == (DIFF[0], DIFF[1], DIFF[2])
+    assert event_of(operator, run, "run_finished").outcome == "done"
+
+
 def test_where_no_copy_can_be_made_the_call_is_refused(daemon, operator, go, untouched):
     """The place for copies is a file: what the store would say of a full or broken disk."""
     place = daemon.state / "checkpoints" / "previews"
