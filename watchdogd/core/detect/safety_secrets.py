@@ -85,6 +85,16 @@ LOOKS_DRAWN = frozenset({"assigned secret", "password in an address"})
 """Those that only count where the value looks random."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How shapes are looked for."""
+
+    inside: tuple[str, ...]
+    """Needles that stand inside a long word or nowhere."""
+    tried: tuple[tuple[Shape, bool], ...]
+    """Every shape, with whether it needs one of those."""
+
+
 @dataclass(slots=True)
 class Seen:
     """Secrets seen so far, by digest."""
@@ -106,12 +116,17 @@ class ExposedSecret:
     thresholds: Safety = field(default_factory=Safety)
     shapes: tuple[Shape, ...] = ()
     """Beyond ``BUILT_IN``: those of a kept library, handed in by whoever assembles the bank."""
+    plan: Plan = field(init=False, repr=False, compare=False)
     name: ClassVar[str] = "secrets"
     channel: ClassVar[Channel] = Channel.SAFETY
     version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"run_started", "user_said", "tool_intended", "tool_finished", "memory_written"}
     )
+
+    def __post_init__(self) -> None:
+        """Looks the shapes over once: hashing them for every text would cost more than most texts."""
+        object.__setattr__(self, "plan", planned(self.shapes))
 
     def start(self) -> Seen:
         """None seen."""
@@ -146,7 +161,7 @@ class ExposedSecret:
 
     def _shown(self, state: Seen, text: str, where: str, seq: int) -> tuple[Finding, ...]:
         found = NONE
-        for name, secret in secrets(text, self.shapes):
+        for name, secret in _secrets(text, self.plan):
             if secret in state.trusted:
                 continue
             key = text_key(secret)
@@ -166,7 +181,7 @@ class ExposedSecret:
         for text in leaves(body.args):
             if len(text) < 8:
                 continue
-            for name, secret in secrets(text, self.shapes):
+            for name, secret in _secrets(text, self.plan):
                 if leaves_machine is None:
                     leaves_machine = _leaves(body)
                 if secret in state.trusted and not (leaves_machine and "redacted" in name):
@@ -213,13 +228,17 @@ class ExposedSecret:
 
 def secrets(text: str, shapes: tuple[Shape, ...] = ()) -> Iterator[tuple[str, str]]:
     """Shape and text of the secrets in ``text``, at most ``MOST_FOUND``."""
+    return _secrets(text, planned(shapes))
+
+
+def _secrets(text: str, plan: Plan) -> Iterator[tuple[str, str]]:
     text = text[:MOST_TEXT]
     words = text.split()
     longest = max(map(len, words), default=0)
     if longest < SHORTEST_WORD and "[redacted:" not in text and "PRIVATE KEY" not in text:
         return
     low = text.lower()
-    inside, tried = _plan(shapes)
+    inside, tried = plan.inside, plan.tried
     any_inside = True
     if len(text) <= COSTLY_TEXT:
         long_words = " ".join([one for one in words if len(one) >= SHORTEST_WORD]).lower()
@@ -240,11 +259,11 @@ def secrets(text: str, shapes: tuple[Shape, ...] = ()) -> Iterator[tuple[str, st
 
 
 @cache
-def _plan(shapes: tuple[Shape, ...]) -> tuple[tuple[str, ...], tuple[tuple[Shape, bool], ...]]:
-    """Needles that stand inside a long word or nowhere; and all shapes, with whether they need one of those."""
+def planned(shapes: tuple[Shape, ...]) -> Plan:
+    """How ``shapes`` and the built-in ones are looked for."""
     everything = tuple((one, _in_word(one)) for one in (*BUILT_IN, *shapes))
     needles = dict.fromkeys(needle for one, in_word in everything if in_word for needle in one.needles)
-    return tuple(needles), everything
+    return Plan(inside=tuple(needles), tried=everything)
 
 
 def _in_word(shape: Shape) -> bool:
