@@ -13,13 +13,15 @@ import pytest
 
 from tests.protocol.inmemory import PATIENCE_S, Clock, Diary, Untouched
 from watchdogd.core.errors import SnapshotError
-from watchdogd.core.events import Previewed, RunFinished, RunStarted, ToolFinished
+from watchdogd.core.events import Event, Previewed, RunFinished, RunStarted, ToolFinished
 from watchdogd.core.lease.messages import RunOrder
 from watchdogd.core.lifecycle import Mission, Run, Started
+from watchdogd.overseer.judge import words
 from watchdogd.ports import Schedule
 from watchdogd.sim.record import MemoryDisk
 from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.gate import Gate
+from watchdogd.worker.headlines import headline
 from watchdogd.worker.journal import Journal
 from watchdogd.worker.missions import Missions, Trigger
 from watchdogd.worker.preview import LOST, Rehearsals
@@ -229,3 +231,21 @@ def test_a_dry_run_ends_at_the_disk_floor_where_others_hold(dry: bool) -> None:
     runner._gate = cast("Gate", SimpleNamespace(also_hold=lambda: "only 3 MiB free on disk"))
     ended = runner._must_end()
     assert ended == (RunFinished(outcome="failed", reason="only 3 MiB free on disk", cost_usd=0) if dry else None)
+
+
+def test_the_judge_reads_that_nothing_was_changed() -> None:
+    began = RunStarted(mission="tidy", trigger="ada", dry_run=True)
+    assert words(Event(seq=1, body=began)) == "mission tidy started by ada as a dry run: nothing it does is real"
+    would = Previewed(call="c1", tool="edit", summary="1 modified", total=1)
+    assert words(Event(seq=2, body=would)) == "edit changed nothing; it would have: 1 modified"
+
+
+@pytest.mark.parametrize(
+    ("would", "said"),
+    [
+        (Previewed(summary="1 added", total=1), "preview: the dry run would have changed 1 added"),
+        (Previewed(call="c1", tool="edit"), "preview: this edit call would have changed nothing"),
+    ],
+)
+def test_a_preview_in_one_line_for_a_phone(would: Previewed, said: str) -> None:
+    assert headline(Event(seq=1, body=would)) == said

@@ -14,6 +14,7 @@ from watchdogd.core.events import (
     Event,
     Gated,
     ModelCalled,
+    Previewed,
     ProviderError,
     RunStarted,
     ToolFinished,
@@ -328,6 +329,8 @@ def _what(event: Event) -> tuple[str, str]:
             return f"result of {tool}{how}" + (f", exit {code}" if code is not None else ""), result.shown
         case Gated(tool=tool, outcome=outcome, reason=reason):
             return f"gate: {outcome} {tool}", reason
+        case Previewed(summary=summary, diff=diff):
+            return f"preview, nothing was changed: {summary}", diff.shown
         case ProviderError(error=error, text=text):
             return f"provider error {error}", text
         case body:

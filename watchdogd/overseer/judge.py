@@ -60,7 +60,8 @@ def words(event: Event) -> str:
     body = event.body
     match body:
         case e.RunStarted():
-            return f"mission {body.mission} started by {body.trigger}"
+            dry = " as a dry run: nothing it does is real" if body.dry_run else ""
+            return f"mission {body.mission} started by {body.trigger}{dry}"
         case e.UserSaid():
             return f"{body.who}: {_cut(body.text.shown)}"
         case e.ModelCalled():
@@ -72,6 +73,8 @@ def words(event: Event) -> str:
         case e.ToolFinished():
             code = "" if body.exit_code is None else f" exit status {body.exit_code}"
             return f"{body.tool} {body.outcome}{code}: {_cut(body.result.shown)}"
+        case e.Previewed():
+            return f"{body.tool or 'the dry run'} changed nothing; it would have: {body.summary}"
         case e.ProviderError():
             return f"the provider failed: {body.error}"
         case e.Nudged():
