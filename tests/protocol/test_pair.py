@@ -33,7 +33,7 @@ from watchdogd.ports import Link, Schedule
 from watchdogd.sim.broker import MemoryBroker
 from watchdogd.sim.bus import MemoryBus
 from watchdogd.sim.record import MemoryDisk, MemoryRecord
-from watchdogd.wire.channel import LeaseReport, Line, Ready
+from watchdogd.wire.channel import LeaseReport, Line, Ready, Restrict
 from watchdogd.wire.messages import Message, Request, Response
 from watchdogd.worker.gate import Passed
 
@@ -43,16 +43,22 @@ POLICY = Policy(level=Level.AUTONOMOUS, operators=(Operator(name="ada", may=ALL_
 
 @dataclass
 class Lines:
-    """The supervisor's end of the socketpair: listens and says nothing."""
+    """The supervisor's end of the socketpair: says that people may command, and listens."""
 
     heard: list[Line] = field(default_factory=list)
+    walls: asyncio.Event = field(default_factory=asyncio.Event)
+    """What the broker keeps people from is known."""
+
+    def __post_init__(self) -> None:
+        self.walls.set()
 
     def send(self, line: Line) -> None:
         self.heard.append(line)
 
     async def received(self) -> AsyncIterator[Line]:
+        await self.walls.wait()
+        yield Restrict(why="")
         await asyncio.Event().wait()
-        yield Ready(epoch=0)
 
 
 class NoSchedule:
@@ -177,6 +183,7 @@ async def running() -> AsyncIterator[Pair]:
         pair = Pair(clock, broker, worker, overseer, record, disk, lines, person, said, living, asyncio.Event())
         try:
             await pair.until(lambda: worker.control.lease_until > clock.boot())
+            await pair.until(lambda: overseer._people_link is not None)
             yield pair
         finally:
             for task in (living, *others):
@@ -222,6 +229,26 @@ async def test_a_pause_is_on_disk_when_latched_and_held_once_the_worker_acknowle
         pair.asks("resume", "p2")
         await pair.until(lambda: pair.worker.control.latch is None)
         await pair.admitted(Impact.WRITE)
+
+
+async def test_people_are_heard_once_it_is_known_what_the_broker_keeps_them_from() -> None:
+    """A request that waited for a new overseer must not be refused because that was asked too early."""
+    async with running() as pair:
+        MemoryRecord(pair.disk).claim()
+        await pair.until(pair.living.done)
+        lines = Lines()
+        lines.walls.clear()
+        successor = overseer_on(pair.broker, pair.clock, Diary(pair.disk), lines)
+        living = asyncio.create_task(_until_fenced(successor))
+        try:
+            pair.asks("pause", "p9", "early")
+            await pair.until(lambda: successor.book.proto.acked is not None)
+            assert pair.stage("p9") == []
+            assert successor._people_link is None
+            lines.walls.set()
+            await pair.until(lambda: "latched" in pair.stage("p9"))
+        finally:
+            living.cancel()
 
 
 async def test_a_pause_is_not_held_while_a_launch_is_under_way() -> None:

@@ -88,6 +88,8 @@ class Overseer:
         self._people_since = ("", 0.0)
         """Name of that connection, and CLOCK_BOOTTIME of its beginning (seconds)."""
         self._rows_due = asyncio.Event()
+        self._walls_known = asyncio.Event()
+        """The supervisor has said whether people may command through this broker."""
         self._looks: asyncio.Queue[object] = asyncio.Queue(maxsize=1)
         self._last_tick = 0.0
         self._timed_at = float("-inf")
@@ -143,6 +145,7 @@ class Overseer:
             await self._clock.sleep(RECONNECT_S)
 
     async def _people(self) -> None:
+        await self._walls_known.wait()  # the broker keeps requests till then: none is refused for being early
         while True:
             try:
                 self._record.check()  # O1, for people's requests too: they belong to the successor
@@ -249,6 +252,7 @@ class Overseer:
                 self._enforcer.lifted(changing, one.n)
             case Restrict():
                 self.book.restricted = one.why
+                self._walls_known.set()
             case _:
                 assert_never(one)
         return None
