@@ -464,6 +464,12 @@ def test_a_failing_run_is_seen_however_its_output_is_wrapped(summary):
     assert [one.rule for one in found] == [TESTS]
 
 
+def test_a_passing_run_quoted_as_json_takes_the_finding_back():
+    passed = result('{"stdout": "....\\n24 passed in 0.31s"}')
+    bodies = [shell("make test"), result("1 failed"), said("All tests pass."), shell("make test"), passed]
+    assert [one.severity for one in fold(ContradictedClaim(), *bodies)] == [Severity.WARN, Severity.OK]
+
+
 def test_the_exit_code_of_a_pipe_is_not_that_of_the_tests():
     piped = (shell("pytest -q | tail -3"), result("FAILED a.py::t\n2 failed, 5 passed", exit_code=0))
     assert [one.rule for one in fold(ContradictedClaim(), *piped, said("All tests pass."))] == [TESTS]
