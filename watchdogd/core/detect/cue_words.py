@@ -82,9 +82,8 @@ ADDRESS = words(
 )
 POSE = words(
     "system admin administrator administrators developer developers moderator root "
-    "superuser operator supervisor headquarters signed systemnachricht "
-    "administrateur administrador amministratore beheerder администратор система "
-    "signiert unterzeichnet firmado firmato assinado подпись"
+    "superuser operator supervisor headquarters systemnachricht "
+    "administrateur administrador amministratore beheerder администратор система"
 )
 URGENT = words(
     "urgent urgently immediately important importantly asap critical crucial "

@@ -28,7 +28,7 @@ _OUGHT = re.compile(
     r"like you to|wants you to)"
 )
 TAG = re.compile(
-    r"</?[A-Z][A-Z_ -]{2,24}>|</?(?i:system|user|instructions?|prompt|information|important|admin|message|"
+    r"</?[A-Z][A-Z_ -]{2,24}>|</?(?i:system|user|instructions?|prompt|important|admin|message|"
     r"assistant|task|override|note|context|ai)>|\[/?(?i:inst|system|sys|user|admin|assistant|instructions?|task|"
     r"important|override|prompt|message)\]|\|im_(?:start|end)\||<<[A-Z]"
 )
@@ -201,7 +201,7 @@ def _cues(sentence: str, tokens: list[str], words: set[str]) -> int:
         found |= Cue.SEQUENCE
     if words & lexis.ADDRESS or "language model" in sentence:
         found |= Cue.ADDRESS
-    if words & lexis.POSE or "message from" in sentence or "from me" in sentence:
+    if words & lexis.POSE:
         found |= Cue.POSE
     if words & lexis.URGENT:
         found |= Cue.URGENT
