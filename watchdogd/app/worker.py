@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from watchdogd.adapters.checkpoints import WorkspaceSnapshots
 from watchdogd.adapters.claude import Claude
@@ -35,8 +37,41 @@ from watchdogd.worker.run import Mind, Runner
 from watchdogd.worker.service import Worker
 from watchdogd.worker.spending import vetoed
 
+T = TypeVar("T")
+
+SLOW_S = 1.0
+"""A start that takes longer goes on with beats beside it (seconds); the sandbox's trial takes some 30 ms."""
 GRACE_S = 15.0
 """A tool call that runs when the worker is told to end gets this long (seconds); the supervisor waits longer."""
+
+
+async def beating(
+    beat: Callable[[], Awaitable[None]],
+    prepare: Callable[[], Awaitable[T]],
+    *,
+    again: Callable[[T], bool],
+    patience_s: float = SLOW_S,
+) -> T:
+    """What ``prepare`` makes; when that takes long, ``beat`` runs beside it.
+
+    A worker that is frozen while it tries its sandbox thaws without its tools, and so without that trial (PROTOCOL S3):
+    only an acknowledged lease thaws them. What a slow trial came to is not believed (``again``), but tried once more.
+    """
+    preparing = asyncio.ensure_future(prepare())
+    await asyncio.wait({preparing}, timeout=patience_s)
+    if preparing.done():
+        return preparing.result()
+    living = asyncio.ensure_future(beat())
+    try:
+        await asyncio.wait({preparing, living}, return_when=asyncio.FIRST_COMPLETED)
+        if living.done():
+            living.result()
+        made = await preparing
+        return await prepare() if again(made) else made
+    finally:
+        preparing.cancel()
+        living.cancel()
+        await asyncio.wait({preparing, living})
 
 
 async def worker_main(bundle: Bundle) -> int:
@@ -78,7 +113,11 @@ async def worker_main(bundle: Bundle) -> int:
         every_s=kept.every_s,
         before_risky=kept.before_risky,
     )
-    toolboxes = await Toolboxes.prepared(settings, clock=clock, demo=bundle.demo, cgroups=bundle.tool_cgroups)
+    toolboxes = await beating(
+        control.run,
+        lambda: Toolboxes.prepared(settings, clock=clock, demo=bundle.demo, cgroups=bundle.tool_cgroups),
+        again=lambda made: bool(made.why_none),
+    )
     rehearsals = Rehearsals(
         previews=StorePreviews(
             store, str(settings.agent.workspace), opened=snapshots.open, exclude=settings.checkpoints.exclude
