@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,6 +28,7 @@ class Remembering(Tree):
 
     done: list[str] = field(default_factory=list)
     lives: int = 0
+    killed: Callable[[], object] = lambda: None
 
     @override
     def freeze(self) -> Proof:
@@ -45,6 +47,7 @@ class Remembering(Tree):
         if self.lives:
             self.lives -= 1
             return proof(TreeState.UNPROVEN)
+        self.killed()
         return super().kill()
 
 
@@ -137,10 +140,10 @@ async def test_a_worker_that_is_not_held_ends_in_order() -> None:
 async def test_the_daemon_ends_a_worker_that_it_froze_without_letting_it_go() -> None:
     async with running() as world:
         await world.until_state("running")
-        tree = world.worker.tree = Remembering()
+        loop, over = asyncio.get_running_loop(), world.worker.over
+        tree = world.worker.tree = Remembering(killed=lambda: loop.call_soon_threadsafe(over.set))
         world.deadman.spawned(tree)
         await world.deadman.decide(FREEZE)
-        world.worker.over.set()  # as the kill does
     assert "kill" in tree.done
     assert "thaw" not in tree.done
 

@@ -25,7 +25,7 @@ from watchdogd.adapters.children import RoleProcess, Roles
 from watchdogd.adapters.environment import kept
 from watchdogd.adapters.ground import Ground
 from watchdogd.adapters.proctable import look_at
-from watchdogd.adapters.proctree import adopt_orphans
+from watchdogd.adapters.proctree import MARKER, ProcessTree, adopt_orphans
 from watchdogd.core.errors import SandboxError
 from watchdogd.core.ids import Role
 from watchdogd.core.lease.messages import Timing
@@ -188,6 +188,35 @@ async def test_an_orphan_with_nothing_that_leads_back_is_frozen_and_killed(daemo
     assert all(state_of(pid) in {"Z", "X", ""} for pid in proof.pids)
 
 
+LEAVES_ALONE = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open(sys.argv[3], "w") as procs:
+            procs.write("0")
+        os.execve(sys.executable, [sys.executable, "-c", sys.argv[1], sys.argv[2]], {})
+    os._exit(0)
+os.wait()
+time.sleep(1000)
+"""
+
+
+async def test_an_orphan_that_left_the_cgroup_is_brought_back_and_frozen(tmp_path: Path) -> None:
+    async with running("cgroup", tmp_path) as daemon:
+        elsewhere = cgroup_home.home(daemon.ground.name) / "elsewhere"
+        elsewhere.mkdir()
+        worker = await daemon.start(LEAVES_ALONE, WRITES_A_BYTE_EVERY_MS, tmp_path / "out", elsewhere / "cgroup.procs")
+        eventually(lambda: counted(tmp_path / "out"), "it writes")
+        assert worker.tree.look().partial
+
+        proof = worker.tree.freeze()
+
+        assert (proof.state, proof.partial, len(proof.pids)) == (TreeState.FROZEN, False, 2)
+        assert stands_still(tmp_path / "out")
+        elsewhere.rmdir()
+
+
 async def test_what_else_the_supervisor_started_is_neither_frozen_nor_killed(daemon: Daemon, tmp_path: Path) -> None:
     worker = await daemon.start(SLEEPS)
     overseer = await daemon.start(WRITES_A_BYTE_EVERY_MS, tmp_path / "overseer", role=Role.OVERSEER)
@@ -197,6 +226,7 @@ async def test_what_else_the_supervisor_started_is_neither_frozen_nor_killed(dae
     try:
         files = (tmp_path / "overseer", tmp_path / "other")
         eventually(lambda: all(counted(file) for file in files), "both write")
+        assert os.getpgid(overseer.pid) != os.getpgid(0), "a terminal's ^C would reach it before the supervisor decides"
         assert worker.tree.freeze().pids == (worker.pid,)
         before = [counted(file) for file in files]
         eventually(lambda: all(counted(file) > was for file, was in zip(files, before, strict=True)), "both go on")
@@ -489,6 +519,14 @@ async def test_what_a_dead_supervisor_left_frozen_is_killed_at_the_next_start(ho
         assert daemon.roles.leftovers() == []
 
 
+async def test_an_orphan_of_a_dead_worker_of_a_dead_supervisor_is_known_by_its_environment(daemon: Daemon) -> None:
+    env = {**kept(os.environ), MARKER: daemon.ground.name}
+    with subprocess.Popen([sys.executable, "-c", SLEEPS], env=env, start_new_session=True) as orphan:
+        eventually(lambda: MARKER.encode() in Path(f"/proc/{orphan.pid}/environ").read_bytes(), "exec")
+        assert [proof.state for proof in daemon.roles.leftovers()] == [TreeState.EXITED]
+        assert state_of(orphan.pid) == ""
+
+
 async def test_nothing_left_is_nothing_told(daemon: Daemon) -> None:
     assert daemon.roles.leftovers() == []
 
@@ -532,6 +570,8 @@ async def test_a_worker_that_cannot_be_put_into_its_cgroup_does_not_live(
             patch.setattr(CgroupTree, "add", refuse)
             with pytest.raises(OSError, match="refused"):
                 await daemon.start(WRITES_A_BYTE_EVERY_MS, tmp_path / "out")
+        by_marker = ProcessTree(now=time.monotonic, token=daemon.ground.name)
+        assert by_marker.look().pids == ()
         worker = await daemon.start(SLEEPS)
         assert worker.tree.freeze().how == "processes"
         assert counted(tmp_path / "out") == 0
