@@ -241,6 +241,7 @@ def test_long_texts_of_a_record_are_seen_whole_as_the_overseer_sees_them(tmp_pat
     )
     state = recorded(tmp_path / "state", *bodies)
     assert json.loads(run("replay", "--json", state)[1])["findings"] == []
+    assert [getattr(one, "goal", "") for one in recordings([state])] == ["x"]
     objects.put(long)
     found = json.loads(run("replay", "--json", state)[1])["findings"]
     assert [(one["rule"], one["step"]) for one in found] == [("safety/secret-shown", 3)]

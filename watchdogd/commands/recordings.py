@@ -18,7 +18,7 @@ from watchdogd.adapters.objects import ObjectDirectory
 from watchdogd.adapters.sqlite import read_rows
 from watchdogd.core.chain import GENESIS, breaks
 from watchdogd.core.errors import RecordError, WireError
-from watchdogd.core.events import Event, Tick
+from watchdogd.core.events import Event, RunStarted, Tick
 from watchdogd.overseer.watch import whole_text
 from watchdogd.wire import envelope, trajectory
 
@@ -177,7 +177,7 @@ def _from_lines(path: Path, lines: io.BufferedReader) -> Iterator[Recording | Un
                 yield found
     for run, events in captured.items():
         kept, remark = _in_order(events)
-        yield Recording(id=run or path.stem, events=kept, file=str(path), remark=remark)
+        yield Recording(id=run or path.stem, goal=_goal(kept), events=kept, file=str(path), remark=remark)
 
 
 def _lines(lines: io.BufferedReader) -> Iterator[tuple[int, bytes | str]]:
@@ -294,8 +294,13 @@ def _from_record(path: Path) -> Iterator[Recording | Unread]:
     remark = _listed(odd)
     for run, events in runs.items():
         if run or len(runs) == 1:
-            yield Recording(id=run or path.stem, events=Completed(events, whole), file=str(path), remark=remark)
+            name, goal = run or path.stem, _goal(events)
+            yield Recording(id=name, goal=goal, events=Completed(events, whole), file=str(path), remark=remark)
             remark = ""  # the file's, said once
+
+
+def _goal(events: Sequence[Event]) -> str:
+    return next((one.body.goal for one in events[:10] if isinstance(one.body, RunStarted)), "")
 
 
 def _as_recorded(event: Event) -> Event:

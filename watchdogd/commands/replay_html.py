@@ -80,7 +80,7 @@ def page(shown: Sequence[tuple[Recording, Outcome]], *, runs: int) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">""",
         f"<title>watchdogd replay</title><style>{STYLE}</style></head><body><main>",
-        f'<h1>watchdogd replay</h1><p class="dim">{runs} runs{left}; worst {_tag(worst)}</p>',
+        f'<h1>watchdogd replay</h1><p class="dim">{runs} run{"s" * (runs != 1)}{left}; worst {_tag(worst)}</p>',
     ]
     if len(ordered) > 1:
         parts.append("<details><summary>Runs</summary><ul>")
