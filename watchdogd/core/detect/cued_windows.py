@@ -71,5 +71,6 @@ def _spelt(text: str) -> Iterable[str]:
             elif bare in _ASKING:
                 asked.append(word)
     if not text.isascii():
-        cued += [stem for stem, _ in lexis.UNSPACED_CUES if stem in text]
+        chars = set(text)  # one pass, where a search for each of the stems would be a hundred
+        cued += [stem for stem, _ in lexis.UNSPACED_CUES if stem[0] in chars and stem in text]
     return [*sorted(cued)[:MOST_WORDS], *sorted(asked)[:MOST_WORDS]]
