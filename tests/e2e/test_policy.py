@@ -146,8 +146,7 @@ def test_a_reload_cuts_no_running_call_and_the_run_goes_on_in_a_new_worker(daemo
     assert (again.run, again.body.call != running.body.call) == (running.run, True)
     daemon.until("another worker", lambda: daemon.pid("worker") != worker)
     assert in_force(operator, since=since, but=before).mode == "enforce"
-    assert operator.ask("stop", text="enough").status == "ok"
-    operator.event("run_finished", since=since)
+    assert operator.answer(operator.ask("stop", text="enough").request, "done").status == "ok"
 
 
 def test_it_stays_in_force_when_every_role_has_died(daemon, operator):
@@ -171,5 +170,4 @@ def test_under_the_next_policy_the_same_call_is_refused_and_the_decision_names_i
     assert (decided.decision.policy, decided.decision.enforced) == (now, True)
     operator.wait("a paused worker", status("paused"), since=since)
     assert (daemon.workspace / "log.txt").read_text().split().count("line-7") == 1
-    assert operator.ask("stop", text="enough").status == "ok"
-    operator.event("run_finished", since=since)
+    assert operator.answer(operator.ask("stop", text="enough").request, "done").status == "ok"
