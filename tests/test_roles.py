@@ -24,7 +24,7 @@ from watchdogd.adapters.cgroup_files import pids as pids_in
 from watchdogd.adapters.children import RoleProcess, Roles
 from watchdogd.adapters.environment import kept
 from watchdogd.adapters.ground import Ground
-from watchdogd.adapters.proctable import look_at
+from watchdogd.adapters.proctable import adopted, look_at
 from watchdogd.adapters.proctree import MARKER, ProcessTree, adopt_orphans
 from watchdogd.core.errors import SandboxError
 from watchdogd.core.ids import Role
@@ -146,6 +146,9 @@ def adopting() -> Iterator[None]:
     adopt_orphans()
     yield
     ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
+    for pid in adopted(0):
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 @pytest.fixture(params=["cgroup", "processes"])
