@@ -59,7 +59,7 @@ class Untaken:
 
     due = False
 
-    async def ready(self) -> None:
+    async def ready(self, ending: object = None) -> None:
         """Nothing was interrupted."""
 
     async def discard(self) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from tests.protocol.inmemory import PATIENCE_S, Clock
+from watchdogd.worker.run import over
 from watchdogd.worker.service import Worker
+from watchdogd.worker.tools.call import Outcome
 
 
 @dataclass
@@ -62,3 +64,29 @@ async def test_a_renewal_waits_for_the_running_call() -> None:
     async with asyncio.timeout(PATIENCE_S):
         await drain
     assert running.cut
+
+
+async def test_a_tool_is_gone_before_its_run_ends_however_often_that_is_cancelled() -> None:
+    gone, may_go = False, asyncio.Event()
+
+    async def tool() -> Outcome:
+        nonlocal gone
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await may_go.wait()
+            gone = True
+        raise AssertionError
+
+    running = asyncio.create_task(tool())
+    await asyncio.sleep(0)
+    ending = asyncio.create_task(over(running))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        ending.cancel()
+    await asyncio.wait({ending}, timeout=0.1)
+    assert not ending.done()
+    may_go.set()
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.wait({ending})
+    assert (ending.cancelled(), gone) == (True, True)

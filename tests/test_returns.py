@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.overseeing import Room
-from watchdogd.core.escalation import Escalation, ReleaseLatch
+from watchdogd.core.escalation import AskedByWorker, Escalation, ReleaseLatch
 from watchdogd.core.events import Body, CheckpointTaken, Compared, Event, RolledBack, RunStarted
 from watchdogd.core.health import Channel, Finding, Severity, after
 from watchdogd.core.lease.messages import ForgetOrder, RollbackOrder
-from watchdogd.core.plan import ReturnTo
+from watchdogd.core.plan import ReturnTo, Tell
 from watchdogd.overseer.returns import BY_POLICY_AT_MOST
 from watchdogd.sim.record import MemoryDisk
 from watchdogd.wire import codec
@@ -337,7 +337,7 @@ def test_what_retention_does_not_keep_is_forgotten_and_what_is_returned_to_is_ke
     first = desk.taken()
     desk.asked(Request(command="rollback", id="q1", target=first, text="yes"))
     for _ in range(40):
-        desk.clock.passed_s += 1
+        desk.clock.later_s += 1
         desk.taken()
     forgotten = [id_ for one in desk.bodies() if one["kind"] == "forget" for id_ in one["checkpoints"]]
     assert forgotten
@@ -379,3 +379,95 @@ def test_orders_name_the_run_they_are_for(desk):
     assert pending.run == "r1"
     assert pending.body.checkpoint == target
     assert not [one for one in desk.book.proto.pending if isinstance(one.order.body, ForgetOrder)]
+
+
+# --- what an adversary tried ---
+
+
+def test_policy_never_returns_to_what_a_person_undid(desk):
+    good = desk.taken()
+    desk.looked()
+    desk.happens(Compared())
+    undone = desk.taken()
+    desk.asked(Request(command="rollback", id="q1", target=good, text="yes"))
+    desk.happens(back(good, "rollback/ada", by="ada", to_seq=int(good[1:])))
+    desk.looked()
+    assert desk.standings()[undone] == "passed"
+    desk.goes_back(desk.happens(Compared()))
+    assert desk.targets()[1:] == [good]
+
+
+def test_a_look_at_what_was_undone_meanwhile_counts_for_nothing(desk):
+    target = desk.taken()
+    desk.looked()
+    onset = desk.happens(Compared())
+    desk.goes_back(onset)
+    over = desk.happens(back(target, LATCH, to_seq=onset - 1))
+    assert desk.returns.outdated(onset)
+    assert not desk.returns.outdated(over)
+    assert desk.book.inspected_seq == over
+    assert desk.record.load(int, "inspected_seq") == over
+
+
+def test_questions_of_what_was_undone_are_withdrawn(desk):
+    target = desk.taken()
+    desk.looked()
+    onset = desk.happens(Compared())
+    with desk.transaction() as changing:
+        for at, name in ((1, "q1"), (onset, "q9")):
+            subject = AskedByWorker(question="?", options=(), action_digest="d")
+            tell = Tell(group=name, severity=Severity.WARN, headline="?", evidence=(at,), subject=subject)
+            desk.enforcer.tell(changing, tell, id=name)
+    desk.goes_back(onset)
+    desk.happens(back(target, LATCH, to_seq=onset - 1))
+    assert {one.id for one in desk.open() if one.subject is not None} == {"q1"}
+
+
+def test_a_failed_return_holds_also_when_somebody_resumed_meanwhile(desk):
+    target = desk.taken()
+    desk.looked()
+    desk.goes_back(desk.happens(Compared()))
+    desk.asked(Request(command="resume", id="q1"))
+    assert desk.latches() == []
+    desk.happens(back(target, LATCH, ok=False))
+    assert desk.latches() == [LATCH], "it says that it stays paused, and so it does"
+
+
+def test_a_clock_that_is_set_back_makes_no_new_checkpoint_old(desk):
+    for _ in range(45):
+        desk.clock.later_s += 60
+        desk.taken()
+    newest = desk.taken()
+    desk.clock.later_s -= 60 * 86_400.0
+    later = desk.taken()
+    assert {newest, later} <= set(desk.standings())
+
+
+def test_tainted_checkpoints_of_earlier_runs_take_no_place_from_good_ones(desk):
+    good = desk.taken()
+    desk.looked()
+    onset = desk.happens(Compared())
+    desk.trouble(finding(Channel.DRIFT, onset))
+    for _ in range(5):
+        desk.taken()
+    desk.looked()
+    desk.happens(RunStarted(mission="nightly", goal="g", workspace="/w"), run="r2")
+    for _ in range(40):
+        desk.taken()
+    assert good in desk.standings()
+
+
+def test_with_more_trouble_than_is_remembered_people_choose(desk):
+    desk.taken()
+    desk.looked()
+    desk.trouble(*(finding(Channel.DRIFT, 1_000 + n) for n in range(600)))
+    desk.goes_back(5_000)
+    assert desk.targets() == []
+
+
+def test_a_checkpoint_of_another_run_is_refused_before_anything_is_compared(desk):
+    target = desk.taken()
+    desk.happens(RunStarted(mission="nightly", goal="g", workspace="/w"), run="r2")
+    (answer,) = desk.asked(Request(command="rollback", id="q1", target=target))
+    assert "stop run r2 first" in answer.text
+    assert desk.orders() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from watchdogd.adapters.redaction import SecretRedactor
 from watchdogd.adapters.snapshots.store import SnapshotStore
 from watchdogd.adapters.sqlite import SqliteRecord, SqliteTransaction
 from watchdogd.core.conversation import Message, ToolUse, result, said
+from watchdogd.core.errors import RecordFull, SnapshotError
 from watchdogd.core.events import (
     Body,
     CheckpointTaken,
@@ -26,7 +28,8 @@ from watchdogd.core.events import (
     ToolFinished,
     ToolIntended,
 )
-from watchdogd.core.lease.messages import CompareOrder, ForgetOrder, Order, RollbackOrder
+from watchdogd.core.ids import canonical
+from watchdogd.core.lease.messages import CompareOrder, ForgetOrder, Order, RollbackOrder, StopOrder
 from watchdogd.core.lifecycle import Mission, Run
 from watchdogd.core.rollback import Restored
 from watchdogd.sim.clock import HandClock
@@ -257,7 +260,10 @@ async def test_what_was_cut_short_before_anybody_heard_of_it_is_dropped_at_the_n
 
 async def test_workspace_and_conversation_go_back_together_and_the_note_names_what_left(bed):
     run, target, good = await damaged(bed)
-    assert bed.order(7, RollbackOrder(checkpoint=target, by="anna", reason="r", note="wrong file", latch="rollback/anna")) == ""
+    assert (
+        bed.order(7, RollbackOrder(checkpoint=target, by="anna", reason="r", note="wrong file", latch="rollback/anna"))
+        == ""
+    )
     await bed.checkpoints.roll_back(run)
     assert bed.tree() == good
     assert not bed.checkpoints.due
@@ -509,3 +515,177 @@ async def test_the_workspace_is_back_before_the_conversation(bed):
     await bed.checkpoints.roll_back(run)
     assert seen == [(False, 3), (True, 3)]
     assert len(bed.messages(run)) == 1
+
+
+# --- what an adversary tried ---
+
+
+async def test_a_comparison_fits_on_the_bus_whatever_the_names_are_made_of(bed):
+    _, target, _ = await damaged(bed)
+    for n in range(150):
+        (bed.workspace / f"{n:03d}{chr(0x1F600) * 60}").write_text("x")
+    bed.order(1, CompareOrder(checkpoint=target, request="q1", by="anna"))
+    await errands(bed)
+    (said_,) = bed.said(Compared)
+    assert len(canonical(list(said_.lines))) < 64 * 1024
+    assert said_.lines[-1].endswith("more")
+
+
+async def dying_in_the_restore(bed: Bed, run: Run, target: str) -> None:
+    def dies(step: str) -> None:
+        if step.startswith("PutFile"):
+            raise Killed
+
+    bed.on_step = dies
+    bed.order(1, RollbackOrder(checkpoint=target, latch="l"))
+    with pytest.raises(Killed):
+        await bed.checkpoints.roll_back(run)
+
+
+async def test_a_workspace_that_is_away_for_a_while_is_no_reason_to_say_that_nothing_was_changed(bed):
+    run, target, good = await damaged(bed)
+    await dying_in_the_restore(bed, run, target)
+    away = bed.root / "away"
+    bed.workspace.rename(away)
+    bed.stop()
+    bed.on_step = lambda _: None
+    bed.start()
+    bed.workspace.rmdir() if bed.workspace.exists() else None
+    await bed.checkpoints.roll_back(run)
+    assert bed.checkpoints.due
+    (between,) = bed.said(RolledBack)
+    assert between.at == "between"
+    away.rename(bed.workspace)
+    while bed.checkpoints.due:
+        await bed.checkpoints.roll_back(run)
+    assert bed.tree() == good
+    assert bed.said(RolledBack)[-1].ok
+
+
+async def test_what_was_finished_belongs_to_the_rollback_that_began_it(bed):
+    run, target, good = await damaged(bed)
+    bad = bed.tree()
+    await dying_in_the_restore(bed, run, target)
+    with bed.journal.transaction() as writing:
+        writing.drop(ORDERED)
+    bed.order(5, RollbackOrder(checkpoint="before-1", latch="m"))
+    await bed.restart()
+    assert bed.tree() == good, "what was begun is finished"
+    waiting = bed.record.load(Ordered, ORDERED)
+    assert waiting is not None
+    assert waiting.back is None, "and credited to nobody else"
+    await bed.checkpoints.roll_back(run)
+    assert bed.tree() == bad
+    assert bed.said(RolledBack)[-1].saved_as == "before-5"
+
+
+async def test_a_conversation_that_is_lost_after_the_files_moved_is_said_and_tried_again(bed):
+    run, target, good = await damaged(bed)
+    bed.record.dies_after = bed.record.commits + 3  # ordered, saved, restored
+    bed.order(1, RollbackOrder(checkpoint=target))
+    with pytest.raises(Killed):
+        await bed.checkpoints.roll_back(run)
+    await bed.restart()
+    assert bed.tree() == good
+    blob = bed.snapshots.blob
+    failing = [1]
+
+    async def damaged_once(id: str, name: str) -> bytes:
+        if failing:
+            failing.pop()
+            raise SnapshotError("the object is damaged")
+        found: bytes = await blob(id, name)
+        return found
+
+    bed.snapshots.blob = damaged_once
+    await bed.checkpoints.roll_back(run)
+    assert bed.said(RolledBack)[-1].at == "between"
+    assert bed.checkpoints.due
+    await bed.checkpoints.roll_back(run)
+    assert bed.said(RolledBack)[-1].ok
+    assert len(bed.messages(run)) == 1
+
+
+async def test_a_stop_that_comes_during_a_rollback_is_not_forgotten(bed):
+    run, target, _ = await damaged(bed)
+    bed.order(1, RollbackOrder(checkpoint=target))
+    restore = bed.snapshots.restore
+
+    async def stopped(id: str, *, quarantine: str) -> Restored:
+        bed.orders.apply(Order(epoch=1, n=2, run=run.id, body=StopOrder(by="anna", reason="enough")))
+        back: Restored = await restore(id, quarantine=quarantine)
+        return back
+
+    bed.snapshots.restore = stopped
+    await bed.checkpoints.roll_back(run)
+    current = bed.record.load(Run, "run/current")
+    assert current is not None
+    assert "enough" in current.stop
+
+
+async def test_what_is_taken_while_others_are_forgotten_stays(bed):
+    run = bed.talk(RUN, GOAL)
+    await bed.checkpoints.at_boundary(run)
+    first = bed.checkpoints.latest
+    await bed.snapshots.take("c50", reason="", at_seq=50, extra={})
+    await asyncio.gather(
+        bed.snapshots.forget(frozenset({first})), bed.snapshots.take("c51", reason="", at_seq=51, extra={})
+    )
+    assert await bed.snapshots.ids() == {"c50", "c51"}
+
+
+async def test_a_full_disk_does_not_end_the_worker_over_an_errand(bed, monkeypatch):
+    _, target, _ = await damaged(bed)
+    bed.order(1, CompareOrder(checkpoint=target, request="q1", by="anna"))
+    full = [1, 1]
+    append = bed.journal.transaction
+
+    @contextmanager
+    def refuses():
+        if full:
+            full.pop()
+            raise RecordFull("no space")
+        with append() as writing:
+            yield writing
+
+    monkeypatch.setattr(bed.journal, "transaction", refuses)
+    living = asyncio.get_running_loop().create_task(bed.checkpoints.errands())
+    async with asyncio.timeout(60):
+        while not bed.said(Compared):
+            await asyncio.sleep(0.01)
+    living.cancel()
+    assert full == []
+
+
+async def test_a_risky_call_gets_its_checkpoint_also_after_one_that_failed(bed):
+    run = bed.talk(RUN, GOAL)
+    away = bed.root / "away"
+    bed.workspace.rename(away)
+    await bed.checkpoints.at_boundary(run)
+    away.rename(bed.workspace)
+    await bed.checkpoints.before(run, call(Impact.DESTRUCTIVE))
+    assert [one.complete for one in bed.said(CheckpointTaken)] == [False, True]
+
+
+async def test_a_checkpoint_of_another_workspace_is_not_restored_over_this_one(bed):
+    run, target, _ = await damaged(bed)
+    other = bed.root / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine")
+    bed.snapshots._root = str(other)
+    bed.order(1, RollbackOrder(checkpoint=target))
+    await bed.checkpoints.roll_back(run)
+    (said_,) = bed.said(RolledBack)
+    assert "is of another workspace" in said_.reason
+    assert (other / "mine.txt").read_text() == "mine"
+
+
+async def test_a_new_record_beside_an_old_store_drops_nothing(bed):
+    run = bed.talk(RUN, GOAL)
+    await bed.checkpoints.at_boundary(run)
+    there = await bed.snapshots.ids()
+    bed.stop()
+    (bed.root / "record.db").rename(bed.root / "lost.db")
+    bed.start()
+    await bed.checkpoints.ready()
+    assert await bed.snapshots.ids() == there

@@ -290,8 +290,8 @@ class Snapshots(Protocol):
         """All checkpoints, incomplete ones too."""
         ...
 
-    async def keep(self, ids: frozenset[str]) -> None:
-        """Removes all others and what only they hold. Raises: SnapshotError; nothing that is kept was lost."""
+    async def forget(self, ids: frozenset[str]) -> None:
+        """Removes these and what only they hold. Raises: SnapshotError; nothing of the others was lost."""
         ...
 
 

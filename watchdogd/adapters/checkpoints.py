@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from watchdogd.adapters.snapshots.store import SnapshotStore
 from watchdogd.core.changes import Changes
 from watchdogd.core.checkpoint import Manifest
-from watchdogd.core.errors import SnapshotError
+from watchdogd.core.errors import RestoreUnfinished, SnapshotError
 from watchdogd.core.rollback import Restored
+
+COMPARE_S = 120.0
+"""A comparison may take this long (seconds); steps and checkpoints wait for it."""
 
 
 class WorkspaceSnapshots:
@@ -27,10 +30,32 @@ class WorkspaceSnapshots:
             return await asyncio.to_thread(self._opened)
 
     def _opened(self) -> Restored | None:
-        if not self._open:
-            self._store.open()
-            self._open = True
-        return self._store.recover()
+        try:
+            if not self._open:
+                self._store.open()
+                self._open = True
+            return self._store.recover()
+        except RestoreUnfinished:
+            raise
+        except SnapshotError as why:
+            if self._begun():
+                raise RestoreUnfinished(str(why)) from why
+            raise
+
+    def _begun(self) -> bool:
+        """Whether a restore was begun and has not ended; one whose journal cannot be read counts as begun."""
+        try:
+            return self._store.unfinished() is not None
+        except SnapshotError:
+            return True
+
+    def _own(self, id: str) -> SnapshotStore:
+        """The store, if checkpoint ``id`` is one of this workspace. Raises: SnapshotError."""
+        store = self._ready()
+        root = store.manifest(id).root
+        if root != self._root:
+            raise SnapshotError(f"checkpoint {id} is of another workspace, {root}")
+        return store
 
     async def take(self, id: str, *, reason: str, at_seq: int, extra: Mapping[str, bytes]) -> Manifest:
         """Saves workspace and ``extra``."""
@@ -53,7 +78,7 @@ class WorkspaceSnapshots:
         """Brings the workspace to ``id``."""
 
         def restored() -> Restored:
-            store = self._ready()
+            store = self._own(id)
             if store.unfinished() is None and quarantine in store.quarantines():
                 before = store.quarantined(quarantine)
                 return Restored(
@@ -71,7 +96,7 @@ class WorkspaceSnapshots:
     async def compare(self, id: str) -> Changes:
         """What is different since ``id``."""
         async with self._turn:
-            return await asyncio.to_thread(lambda: self._ready().diff(id, self._root))
+            return await asyncio.to_thread(lambda: self._own(id).diff(id, self._root, deadline_s=COMPARE_S))
 
     async def manifest(self, id: str) -> Manifest:
         """What ``id`` holds."""
@@ -88,10 +113,17 @@ class WorkspaceSnapshots:
         async with self._turn:
             return await asyncio.to_thread(lambda: frozenset(one.id for one in self._ready().list()))
 
-    async def keep(self, ids: frozenset[str]) -> None:
-        """Removes all others."""
+    async def forget(self, ids: frozenset[str]) -> None:
+        """Removes these; what is taken meanwhile waits its turn."""
+
+        def forgotten() -> None:
+            store = self._ready()
+            there = {one.id for one in store.list()}
+            if there & ids:
+                store.collect(there - ids)
+
         async with self._turn:
-            await asyncio.to_thread(lambda: self._ready().collect(ids))
+            await asyncio.to_thread(forgotten)
 
     def close(self) -> None:
         """Lets go of the store."""

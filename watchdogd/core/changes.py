@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from watchdogd.core.ids import canonical
 from watchdogd.core.tree import Change, Entry, Kind
 
 _LETTERS = {"added": "A", "removed": "D", "modified": "M", "kind": "K", "mode": "P", "owner": "O"}
@@ -70,6 +72,18 @@ class Changes:
                 for item in self.items[:limit]
             ],
         }
+
+
+def fitting(lines: Sequence[str], most_bytes: int) -> tuple[str, ...]:
+    """The first of ``lines`` that stay within ``most_bytes`` as JSON, and one that says how many more there are."""
+    found: list[str] = []
+    left = most_bytes
+    for line in lines:
+        left -= len(canonical(line))
+        if left < 0:
+            return (*found, f"… and {len(lines) - len(found)} more")
+        found.append(line)
+    return tuple(found)
 
 
 def _facts(entry: Entry | None) -> dict[str, object] | None:

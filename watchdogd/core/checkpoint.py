@@ -194,11 +194,16 @@ class Retention:
     """The newest incomplete ones, for people who wonder why."""
 
 
-def kept(points: Sequence[Point], past: Past, retention: Retention, pinned: Collection[str] = ()) -> frozenset[str]:
-    """The ids of the checkpoints to keep; ``pinned`` are those that something under way needs."""
-    newest = sorted(points, key=lambda point: (point.taken_at, point.at_seq, point.id), reverse=True)
+def kept(
+    points: Sequence[Point], sound: Collection[str], retention: Retention, pinned: Collection[str] = ()
+) -> frozenset[str]:
+    """The ids of the checkpoints to keep: ``sound`` ones passed inspection, something under way needs ``pinned`` ones.
+
+    The newest are those with the latest events: a wall clock can be set back.
+    """
+    newest = sorted(points, key=lambda point: (point.at_seq, point.taken_at, point.id), reverse=True)
     whole = [point for point in newest if point.complete]
-    good = [point for point in whole if passed(point, past)]
+    good = [point for point in whole if point.id in sound]
     broken = [point for point in newest if not point.complete]
     chosen = whole[: retention.latest] + good[: retention.passed] + broken[: retention.incomplete]
     chosen += _one_each(whole, _HOUR_S, retention.hourly) + _one_each(whole, _DAY_S, retention.daily)

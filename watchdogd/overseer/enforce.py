@@ -222,9 +222,11 @@ class Enforcer:
         self.out.inbox = True
         return done
 
-    def withdraw(self, changing: Transaction, run: str, why: str) -> None:
-        """Closes the questions about calls of a run that is over; latches and their questions stay."""
+    def withdraw(self, changing: Transaction, run: str, why: str, *, since: int = 0) -> None:
+        """Closes the questions about calls of ``run`` after event ``since``; latches and their questions stay."""
         for one in tuple(self.book.escalations.values()):
+            if min(one.evidence, default=0) < since:
+                continue
             if one.run == run and one.subject is not None and not isinstance(one.subject, ReleaseLatch):
                 self.close(changing, one, "withdrawn", "", why)
 

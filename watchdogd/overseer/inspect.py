@@ -142,6 +142,8 @@ class Inspection:
         self.book.inspected_seq = max(self.book.inspected_seq, looked.glance.last_seq)
         self.book.inspected_at = now
         changing.put("inspected_seq", self.book.inspected_seq)
+        if self._returns.outdated(looked.glance.last_seq):
+            return  # recorded and paid for; what it saw was undone while it looked
         judged = verdict.findings(looked.glance.last_seq)
         self._returns.trouble(changing, judged)
         self._returns.look(changing, looked.glance.last_seq, judged, verdict.onset)

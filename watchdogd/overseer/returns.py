@@ -6,7 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from watchdogd.core.checkpoint import LONGEST_PAST, Known, Look, Past, Point, Retention, Return, kept, standing, target
+from watchdogd.core.checkpoint import (
+    LONGEST_PAST,
+    Known,
+    Look,
+    Past,
+    Point,
+    Retention,
+    Return,
+    contains,
+    kept,
+    standing,
+    target,
+)
 from watchdogd.core.errors import RequestRefused
 from watchdogd.core.escalation import ReleaseLatch
 from watchdogd.core.events import CheckpointTaken, Compared, Event, RolledBack, RunStarted
@@ -102,7 +114,8 @@ class Returns:
         """Orders the worker to remove what retention does not keep."""
         pinned = {one.checkpoint for one in self._under_way.values()}
         points = [known.point for known in self.book.points.values()]
-        gone = sorted(set(self.book.points) - kept(points, self.book.past, self._retention, pinned))
+        sound = {known.point.id for known in self.book.points.values() if standing(known, self.book.past) == "passed"}
+        gone = sorted(set(self.book.points) - kept(points, sound, self._retention, pinned))
         if not gone:
             return
         for id_ in gone:
@@ -143,6 +156,10 @@ class Returns:
             onsets_now = (*self.book.past.onsets, *new)[:LONGEST_PAST]
             self._past(changing, replace(self.book.past, onsets=onsets_now))
 
+    def outdated(self, upto: int) -> bool:
+        """Whether a look at events up to ``upto`` saw what has been undone since."""
+        return any(one.at_seq > upto for one in self.book.past.returns)
+
     def settled(self, changing: Transaction) -> None:
         """A person let the worker go on as it is: what was found before no longer taints what comes."""
         if self.book.past.onsets:
@@ -159,8 +176,9 @@ class Returns:
         """Policy decided to roll back: orders it, or asks people when there is nothing to return to."""
         if effect.latch in self._under_way:
             return
-        here = [known.point for known in self.book.points.values() if known.run == self.book.run.id]
-        chosen = target(here, effect.onset, self.book.past)
+        chosen = None
+        if len(self.book.past.onsets) < LONGEST_PAST:  # beyond that it is not known what all went wrong
+            chosen = target(self._present(), effect.onset, self.book.past)
         why = ""
         if self._by_policy >= BY_POLICY_AT_MOST:
             why = f"policy has returned {self._by_policy} times in this run already"
@@ -177,6 +195,12 @@ class Returns:
             reason=effect.reason,
             note=self._enforcer.nudge_text(effect.finding, effect.reason),
         )
+
+    def _present(self) -> list[Point]:
+        """This run's checkpoints that lie in the history of the present; what was undone is no place to return to."""
+        now, returns = self.book.folded_seq, self.book.past.returns
+        mine = (known.point for known in self.book.points.values() if known.run == self.book.run.id)
+        return [point for point in mine if contains(now, point.at_seq, returns)]
 
     def _count(self, changing: Transaction, by_policy: int) -> None:
         self._by_policy = by_policy
@@ -196,15 +220,15 @@ class Returns:
             raise RequestRefused(f"there is no checkpoint {request.target!r}; the newest: {newest}")
         if not known.point.complete:
             raise RequestRefused(f"checkpoint {request.target} is incomplete ({known.why}): it is none to return to")
+        run = self.book.run.id if self.book.run.active else ""
+        if run and known.run != run:
+            raise RequestRefused(f"checkpoint {request.target} is of run {known.run}; stop run {run} first")
         words = request.text.split(None, 1)
         if not words or words[0].removeprefix("--").lower() != "yes":
             order = CompareOrder(checkpoint=request.target, request=request.id, by=user)
             self._enforcer.order(changing, "", order)
             text = f"comparing the workspace with {request.target}; nothing is changed by that"
             return self._said(request.id, text, stage="ordered")
-        run = self.book.run.id if self.book.run.active else ""
-        if run and known.run != run:
-            raise RequestRefused(f"checkpoint {request.target} is of run {known.run}; stop run {run} first")
         latch = f"rollback/{user}"
         if latch in self._under_way:
             raise RequestRefused(f"a return to {self._under_way[latch].checkpoint} is under way")
@@ -221,6 +245,9 @@ class Returns:
             self._past(changing, replace(self.book.past, returns=returns))
             self.book.memory = Memory()  # what acts only once in a while may act on what is done now
             changing.put("memory", memory_cell(self.book.memory))
+            self.book.inspected_seq = max(self.book.inspected_seq, event.seq)  # what was undone is not looked at
+            changing.put("inspected_seq", self.book.inspected_seq)
+            self._enforcer.withdraw(changing, event.run, "the worker was taken back to before it", since=said.to_seq)
         if said.at == "between":
             headline = f"the return to {said.checkpoint} cannot end yet and is tried again: {said.reason}"
             self._tell(changing, f"return/{said.latch}", Severity.CRIT, headline, event.seq)
@@ -231,6 +258,8 @@ class Returns:
         if said.ok:
             self._release(changing, said)
         else:
+            if said.latch not in {latch.name for latch in self.book.proto.latches}:
+                self._enforcer.latch(changing, said.latch, said.by or "policy", text)
             self._ask(changing, said.latch, f"{text}; it stays paused", event.seq, "")
         if one is not None and one.request:
             answer = self._said(one.request, text, status="ok" if said.ok else "error")
@@ -278,7 +307,7 @@ class Returns:
     def _newest(self) -> list[Known]:
         return sorted(
             self.book.points.values(),
-            key=lambda one: (one.point.taken_at, one.point.at_seq, one.point.id),
+            key=lambda one: (one.point.at_seq, one.point.taken_at, one.point.id),
             reverse=True,
         )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from watchdogd.core.changes import fitting
 from watchdogd.core.conversation import Conversation, Message, result, unanswered, with_user
-from watchdogd.core.errors import RestoreUnfinished, SnapshotError, WireError
+from watchdogd.core.errors import RecordFenced, RecordFull, RestoreUnfinished, SnapshotError, WireError
 from watchdogd.core.events import CheckpointTaken, Compared, Impact, RolledBack
 from watchdogd.core.lease.messages import CompareOrder, ForgetOrder, RollbackOrder
 from watchdogd.core.lifecycle import Run
@@ -38,6 +39,8 @@ RETRY_S = 5.0
 """A restore that cannot end (a full disk, something that writes) is tried again after this (seconds)."""
 LINES = 100
 """Of a comparison, for people; the headline counts all."""
+LINES_BYTES = 48 * 1024
+"""Of the same as JSON: the event, and the answer made of it, must fit on the bus whatever the names are made of."""
 INTENTS = 500
 """So many events before a checkpoint are looked through for what a later call was meant to do."""
 
@@ -148,9 +151,9 @@ class Checkpoints:
             writing.put("checkpoints/run", run.id)
             if taken.checkpoint:
                 writing.put(f"taken/{taken.checkpoint}", taken.reason)
-        self._taken_at, self._touched = self._clock.boot(), False
+        self._taken_at = self._clock.boot()
         if taken.complete:
-            self.latest = taken.checkpoint
+            self.latest, self._touched = taken.checkpoint, False
 
     def _extras(self, run: Run | None) -> dict[str, bytes]:
         if run is None:
@@ -172,33 +175,44 @@ class Checkpoints:
         """A rollback was ordered, or was interrupted."""
         return self._record.load(Ordered, ORDERED) is not None
 
-    async def ready(self) -> None:
-        """Finishes what a crash interrupted, before anything else of the worker's happens."""
-        while True:
+    async def ready(self, ending: Callable[[], bool] = lambda: False) -> None:
+        """Finishes what a crash interrupted, before anything else of the worker's happens; gives up when ``ending``.
+
+        Raises:
+            RecordFenced: another worker has taken over.
+        """
+        while not ending():
             try:
-                back = await self._snapshots.open()
+                self._credited(await self._snapshots.open())
+                await self._drop_unknown()
             except RestoreUnfinished as why:
                 self.returning = f"a restore that was interrupted cannot end yet: {why}"
                 await self._clock.sleep(RETRY_S)
-                continue
+            except RecordFenced:
+                raise
+            except RecordFull:
+                await self._clock.sleep(RETRY_S)
             except SnapshotError:
                 return  # no store: the next checkpoint says why there is none
-            self.returning = ""
-            await self._drop_unknown()
-            waiting = self._record.load(Ordered, ORDERED)
-            if back is not None and waiting is not None and back.at == "target":
-                with self._journal.transaction() as writing:
-                    writing.put(ORDERED, replace(waiting, back=back))
+            else:
+                self.returning = ""
+                return
+
+    def _credited(self, back: Restored | None) -> None:
+        """A restore that was finished just now belongs to the rollback that began it, and to no other."""
+        waiting = self._record.load(Ordered, ORDERED)
+        if back is None or waiting is None or back.at != "target":
             return
+        if (back.checkpoint, back.quarantine) == (waiting.rollback.target, waiting.rollback.id):
+            self._put(replace(waiting, back=back))
 
     async def _drop_unknown(self) -> None:
         """Checkpoints whose taking was cut short before anybody could hear of them."""
         known = {key.removeprefix("taken/") for key, _ in self._record.scan(str, "taken/", limit=100_000)}
-        there = await self._snapshots.ids()
-        needed = self._needed()
-        if there - known - needed:
-            with suppress(SnapshotError):
-                await self._snapshots.keep(frozenset(there & (known | needed)))
+        if not known:
+            return  # a new record beside an old store proves nothing against what is in it
+        with suppress(SnapshotError):
+            await self._snapshots.forget(await self._snapshots.ids() - known - self._needed())
 
     def _needed(self) -> frozenset[str]:
         waiting = self._record.load(Ordered, ORDERED)
@@ -217,18 +231,20 @@ class Checkpoints:
         self.returning = f"returning to checkpoint {waiting.rollback.target}"
         try:
             await self._carry_out(waiting, run)
-        except RestoreUnfinished as why:
-            self._say_unfinished(waiting, str(why))
+        except SnapshotError as why:
+            begun = self._record.load(Ordered, ORDERED) or waiting
+            if not isinstance(why, RestoreUnfinished) and begun.back is None:
+                self._over(self._said(waiting, ok=False, reason=str(why)))
+                return
+            self._say_unfinished(begun, str(why))  # files were moved: from here the way is forward only
             self.returning = f"the return to {waiting.rollback.target} cannot end yet: {why}"
             await self._clock.sleep(RETRY_S)
-            await self.ready()
-        except SnapshotError as why:
-            self._over(self._said(waiting, ok=False, reason=str(why)))
         finally:
             self.returning = ""
 
     async def _carry_out(self, waiting: Ordered, run: Run | None) -> None:
-        await self._snapshots.open()
+        self._credited(await self._snapshots.open())
+        waiting = self._record.load(Ordered, ORDERED) or waiting
         rollback = waiting.rollback
         manifest = await self._snapshots.manifest(rollback.target)
         blob = await self._talk(waiting, run, manifest.complete, manifest.why)
@@ -311,6 +327,7 @@ class Checkpoints:
         waiting = replace(waiting, talked=True)
         if run is None:
             return waiting
+        run = self._record.load(Run, "run/current") or run  # a stop may have come meanwhile
         note = outside_note(waiting.rollback.target, self._outside(since), waiting.note)
         blocks = [
             result(use.id, "This call was not made: you were taken back to before it.", is_error=True)
@@ -343,7 +360,7 @@ class Checkpoints:
         back = waiting.back
         return replace(
             self._said(waiting, ok=True, reason=waiting.reason),
-            saved_as=waiting.rollback.saved_as,
+            saved_as=waiting.rollback.saved_as if waiting.saved else "",
             to_seq=since,
             changed=back.changed if back is not None else 0,
             quarantined=len(back.quarantined) if back is not None else 0,
@@ -371,10 +388,16 @@ class Checkpoints:
     async def errands(self) -> None:
         """Comparisons and forgetting, beside whatever the run does."""
         while True:
-            for key, asked in self._record.scan(CompareOrder, "compare/"):
-                await self._compare(key, asked)
-            for key, forget in self._record.scan(ForgetOrder, "forget/"):
-                await self._forget(key, forget)
+            try:
+                for key, asked in self._record.scan(CompareOrder, "compare/"):
+                    await self._compare(key, asked)
+                for key, forget in self._record.scan(ForgetOrder, "forget/"):
+                    await self._forget(key, forget)
+            except RecordFenced:
+                raise
+            except RecordFull:
+                await self._clock.sleep(RETRY_S)  # an errand is no reason to end
+                continue
             await self._errand.wait()
             self._errand.clear()
 
@@ -392,7 +415,7 @@ class Checkpoints:
                 request=asked.request,
                 by=asked.by,
                 text=changes.headline,
-                lines=tuple(line[:300] for line in changes.lines(LINES)),
+                lines=fitting([line[:300] for line in changes.lines(LINES)], LINES_BYTES),
             )
         with self._journal.transaction() as writing:
             writing.event(said)
@@ -402,7 +425,7 @@ class Checkpoints:
         gone = frozenset(forget.checkpoints) - self._needed()
         with suppress(SnapshotError):  # they stay; the next start drops what nobody knows any more
             await self._snapshots.open()
-            await self._snapshots.keep(await self._snapshots.ids() - gone)
+            await self._snapshots.forget(gone)
         with self._journal.transaction() as writing:
             writing.drop(key)
             for id_ in gone:

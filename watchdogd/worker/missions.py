@@ -75,7 +75,9 @@ class Missions:
 
     async def run(self) -> None:
         """Triggers, and one run after the other, for as long as the worker lives."""
-        await self._checkpoints.ready()
+        await self._checkpoints.ready(lambda: self._runner.draining)
+        if self._runner.draining:
+            raise Drained
         for trigger in self._triggers:
             self._arm(trigger)
         recovered = self._record.load(Run, "run/current")
@@ -84,7 +86,7 @@ class Missions:
             await self._carry_out(recovered, lost=recovered.dry_run)
         while True:
             self._due.clear()
-            await self._roll_back(None)
+            await self._roll_back(within=False)
             queued = self._record.scan(RunOrder, "queue/", limit=1)
             if self._runner.draining:
                 raise Drained
@@ -154,17 +156,35 @@ class Missions:
             writing.drop(key)
         return run
 
-    async def _roll_back(self, run: Run | None) -> None:
-        """Carries out the rollback that is due, if any, to its end. Raises: Drained, RecordFenced."""
+    async def _roll_back(self, *, within: bool) -> None:
+        """Carries out the rollback that is due, if any, to its end: ``within`` the run under way, or between runs.
+
+        Raises:
+            Drained: told to end; it is on disk, and the first thing the next worker does.
+            RecordFenced: another worker has taken over.
+        """
         while self._checkpoints.due:
             if self._runner.draining:
-                raise Drained  # it is on disk, and the first thing the next worker does
-            try:
-                await self._checkpoints.roll_back(run)
+                raise Drained
+            run = self._record.load(Run, "run/current") if within else None
+            try:  # a run that is stopped has no use for its conversation
+                await self._checkpoints.roll_back(None if run is not None and run.stop else run)
             except RecordFenced:
                 raise
             except RecordFull:
                 await self._clock.sleep(DISK_RETRY_S)
+
+    async def _cut(self, run: Run) -> None:
+        """The call that a rollback cut is in doubt, once the disk takes that. Raises: RecordFenced."""
+        while True:
+            try:
+                self._recover(run, because="rolled_back")
+            except RecordFenced:
+                raise
+            except RecordFull:
+                await self._clock.sleep(DISK_RETRY_S)
+            else:
+                return
 
     def _recover(self, run: Run, *, because: str = "effect") -> None:
         """W1: a started call without its end is in doubt; reads may be repeated, all others are told to the model."""
@@ -208,7 +228,7 @@ class Missions:
         finished = self._without_copy(run, LOST) if lost else None
         try:
             while finished is None:
-                await self._roll_back(self._record.load(Run, "run/current") or run)
+                await self._roll_back(within=True)
                 run = self._record.load(Run, "run/current") or run
                 finished = await self._ended(run)
             would = await self._rehearsals.end() if run.dry_run else None
@@ -264,7 +284,7 @@ class Missions:
             cost = None if stored.unpriced else round(stored.spent_usd, 6)
             return RunFinished(outcome="stopped", reason=stored.stop, cost_usd=cost, steps=stored.step)
         if stored is not None and self._checkpoints.due and not self._runner.draining:
-            self._recover(stored, because="rolled_back")
+            await self._cut(stored)
             return None
         raise Drained
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from watchdogd.core.changes import Changes, shown
+from watchdogd.core.changes import Changes, fitting, shown
 from watchdogd.core.errors import RecordFull, SnapshotError
 from watchdogd.core.events import Previewed
 from watchdogd.core.lifecycle import Run
@@ -24,6 +24,8 @@ LISTED = 100
 """Changed paths that an event names: it must fit on the bus (256 KiB) whatever they are called."""
 LISTED_CHARS = 200
 """Characters of such a line."""
+LISTED_BYTES = 48 * 1024
+"""Of all of them as JSON."""
 LISTED_MISSING = 20
 """Paths that an event names as not in the copy."""
 LOST = "the worker was restarted and this dry run's throw-away copy is gone: nothing was changed, start it again"
@@ -156,9 +158,9 @@ def previewed(
         tool=call.use.name if call is not None else "",
         summary=changes.counts or "nothing",
         total=len(changes.items),
-        changed=tuple(_cut(line) for line in changes.lines(LISTED)),
+        changed=fitting([_cut(line) for line in changes.lines(LISTED)], LISTED_BYTES),
         diff=journal.text("\n".join(lines)),
-        missing=tuple(_cut(f"{shown(path)} ({why})") for path, why in missing[:LISTED_MISSING]),
+        missing=fitting([_cut(f"{shown(path)} ({why})") for path, why in missing[:LISTED_MISSING]], LISTED_BYTES // 4),
     )
 
 

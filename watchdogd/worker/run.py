@@ -420,9 +420,7 @@ class Runner:
                 )
             return task.result()
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
+            await over(task)
 
     def _finished(self, use: ToolUse, outcome: Outcome) -> ToolFinished:
         return ToolFinished(
@@ -526,6 +524,20 @@ class Runner:
             self._gate.hold = ""
             self._gate.on_change()
             return
+
+
+async def over(task: asyncio.Task[Outcome]) -> None:
+    """Cancels ``task`` and waits for its end, however often this is cancelled meanwhile: its tool must be gone."""
+    again: asyncio.CancelledError | None = None
+    if not task.done():
+        task.cancel()
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as cancelled:
+            again = cancelled
+    if again is not None:
+        raise again
 
 
 def _last_line(text: str) -> str:

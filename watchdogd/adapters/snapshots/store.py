@@ -54,7 +54,11 @@ class SnapshotStore:
             SnapshotError: it cannot be used, or another process uses it.
         """
         self._archive.open()
-        discard_all(self._directory)
+        try:
+            discard_all(self._directory)
+        except BaseException:
+            self._archive.close()  # else its lock would keep out the next attempt, too
+            raise
         return self
 
     def close(self) -> None:
@@ -155,8 +159,8 @@ class SnapshotStore:
         """
         return self._archive.content(id, path, limit_bytes=limit_bytes)
 
-    def diff(self, id: str, root: str) -> Changes:
-        """What is different in ``root`` since checkpoint ``id``; stores nothing.
+    def diff(self, id: str, root: str, *, deadline_s: float | None = None) -> Changes:
+        """What is different in ``root`` since checkpoint ``id``, found within ``deadline_s`` seconds; stores nothing.
 
         Raises:
             SnapshotError: the checkpoint cannot be used, or the root is refused.
@@ -165,8 +169,9 @@ class SnapshotStore:
         manifest, was = archive.target(id)
         with archive.lock, opened(root, state=archive.state) as fd:
             sink = HashOnly()
-            scanned = archive.scan(fd, root, manifest.exclude, sink)
-            if scanned.entry is None:
+            until = None if deadline_s is None else self._clock.boot() + deadline_s
+            scanned = archive.scan(fd, root, manifest.exclude, sink, until=until)
+            if scanned.entry is None or (until is not None and self._clock.boot() >= until):
                 raise SnapshotError(f"{root} cannot be compared with {id}: {scanned.why}")
 
             def get(digest: bytes) -> bytes:
