@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from tests.overseeing import Room
+from watchdogd.core.errors import WireError
 from watchdogd.core.escalation import AskedByWorker, Escalation, ReleaseLatch
 from watchdogd.core.events import Body, CheckpointTaken, Compared, Event, RolledBack, RunStarted
 from watchdogd.core.health import Channel, Finding, Severity, after
 from watchdogd.core.lease.messages import ForgetOrder, RollbackOrder
 from watchdogd.core.plan import ReturnTo, Tell
 from watchdogd.overseer.returns import BY_POLICY_AT_MOST
+from watchdogd.ports import Received
 from watchdogd.sim.record import MemoryDisk
 from watchdogd.wire import codec
 from watchdogd.wire.messages import CheckpointList, Request, Response
@@ -471,3 +473,21 @@ def test_a_checkpoint_of_another_run_is_refused_before_anything_is_compared(desk
     (answer,) = desk.asked(Request(command="rollback", id="q1", target=target))
     assert "stop run r2 first" in answer.text
     assert desk.orders() == []
+
+
+@pytest.mark.parametrize(
+    ("size", "retained", "answered"), [(12, False, True), (5_000, False, False), (12, True, False)]
+)
+def test_a_typo_on_a_phone_gets_an_answer(desk, size, retained, answered):
+    arrived = Received(
+        topic="watchdogd/v1/lab/a1/control/request/ada",
+        message=None,
+        problem=WireError("schema", "no such command"),
+        retained=retained,
+        size=size,
+    )
+    with desk.transaction() as changing:
+        desk.desk.take(changing, arrived)
+    said = [one.text for one in desk.responses()]
+    assert bool(said) is answered
+    assert all("there are: pause, resume" in text for text in said)

@@ -45,7 +45,7 @@ workspace = "workspace"
 
 [broker.operators]
 operator = ["pause", "resume", "nudge", "rollback", "approve", "deny", "ack", "stop", "run", "level", "label"]
-{person} = ["resume", "nudge", "approve"]
+{person} = ["resume", "nudge", "approve", "rollback"]
 
 [worker]
 provider = "scripted"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from watchdogd.commands.client import Client, NoDaemon
 from watchdogd.core.escalation import ApproveCall, Escalation, ReleaseLatch
 from watchdogd.ports import Received
-from watchdogd.wire.messages import Request
+from watchdogd.wire.messages import CheckpointList, Request
 
 ANSWER = (
     "raw/ is the only copy, it stays as it is. Look at the one bad row, hold it with its reason, "
@@ -44,6 +44,18 @@ class Person:
                     await self._answer(one)
             await self._client.clock.sleep(0.05)
 
+    async def _take_back(self, one: Escalation, name: str) -> None:
+        """Policy found no state that had passed inspection: she goes back to the first there is."""
+        listed = (await self._client.retained()).of("checkpoints")
+        found = listed.payload.checkpoints if listed and isinstance(listed.payload, CheckpointList) else ()
+        whole = [each for each in found if each.standing != "incomplete"]
+        if whole:
+            self._said(f"rollback {whole[-1].id} yes: orders are not made up here")
+            request = Request(command="rollback", id=name, target=whole[-1].id, text="yes orders are not made up here")
+            await self._client.ask(request, until_held=True, patience_s=60)
+        self._said(f"resume {one.id}")
+        await self._client.ask(Request(command="resume", id=f"{name}-r", target=one.id))
+
     async def _answer(self, one: Escalation) -> None:
         self._answered.add(one.id)
         if one.subject is None:
@@ -51,6 +63,8 @@ class Person:
         await self._client.clock.sleep(THINKS_S * self._speed)
         name = f"anna-{self._client.clock.nonce()}"
         match one.subject:
+            case ReleaseLatch() if "no checkpoint" in one.headline:
+                await self._take_back(one, name)
             case ReleaseLatch():
                 text = "" if self._told else ANSWER
                 self._told = True

@@ -42,7 +42,7 @@ def notify(
     text: Annotated[list[str], typer.Argument(help="what to tell")],
     config: Annotated[Path, typer.Option("--config", "-c", help="the daemon's configuration file")],
 ) -> None:
-    """Tell people through the [notify] command; what systemd starts when the daemon has failed."""
+    """Tell people through the configured command (notify.command); what systemd starts when the daemon has failed."""
     settings = load(config, env=os.environ).settings
     why = told(settings.notify.command, " ".join(text), settings.notify.timeout_s)
     if why:

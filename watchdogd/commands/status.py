@@ -33,6 +33,8 @@ EXIT = {Severity.OK: 0, Severity.WARN: 1, Severity.CRIT: 2, Severity.UNKNOWN: 3}
 """The exit status of ``status`` says the health; 4 = no daemon."""
 COLOUR = {Severity.OK: "green", Severity.WARN: "yellow", Severity.CRIT: "red", Severity.UNKNOWN: "magenta"}
 NO_DAEMON = 4
+REPEATING = ("health", "state", "process", "presence", "info", "inbox", "checkpoints")
+"""Retained topics: they say what is so, again and again."""
 
 
 def _payload(seen: Seen, name: str, kind: type) -> object | None:
@@ -179,18 +181,24 @@ def watch(
     state_dir: StateDir = None,
     user: User = LOCAL_OPERATOR,
     as_json: AsJson = False,
-    all_topics: Annotated[bool, typer.Option("--all", help="beats and leases too")] = False,
+    all_topics: Annotated[bool, typer.Option("--all", help="beats and leases too, and repetitions")] = False,
 ) -> None:
     """Follow the agent: a line per event, decision, verdict and escalation. Ctrl-C ends it."""
     client = Client(connection_in(state_dir_of(config, state_dir)), user)
     out = Console(highlight=False)
     quiet = {"beat", "lease", "lease/ack", "order/ack"}
+    standing: dict[str, str] = {}
+    """What was last shown of each topic that repeats what is so."""
 
     def on(arrived: Received) -> bool:
         name = arrived.topic[len(client.root) + 1 :]
         message = arrived.message
         if message is None or (name in quiet and not all_topics):
             return False
+        if name.partition("/")[0] in REPEATING and not all_topics:
+            if standing.get(name) == message.headline:
+                return False
+            standing[name] = message.headline
         if as_json:
             print(
                 json.dumps({"topic": arrived.topic, "headline": message.headline, "data": codec.dump(message.payload)}),

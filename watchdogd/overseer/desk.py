@@ -23,6 +23,8 @@ from watchdogd.wire.messages import Message, Request, Response
 TEXT_CHARS = 4_000
 """Of a person's words; they travel in latches and orders, which must fit on the wire."""
 TARGET_CHARS = 200
+TYPO_BYTES = 1_000
+"""A request that is no request is answered up to this size (bytes)."""
 DRY_RUN = "--dry-run"
 """The words after ``run MISSION`` that make it a rehearsal."""
 
@@ -68,6 +70,7 @@ class Desk:
         reason = self._unusable(arrived)
         if reason or message is None or not isinstance(message.payload, Request):
             self.ignore(changing, arrived, reason or "no request")
+            self._not_understood(changing, arrived)
             return
         request = bounded(message.payload)
         name = self._name(changing, arrived, message.user, request)
@@ -101,6 +104,15 @@ class Desk:
             return "expired"
         return ""
 
+    def _not_understood(self, changing: Transaction, arrived: Received) -> None:
+        """A typo on a phone gets an answer; what is long, retained or late does not."""
+        user = arrived.topic.rpartition("/")[2]
+        if arrived.problem is None or arrived.retained or arrived.size > TYPO_BYTES or not SEGMENT.match(user):
+            return
+        text = f"not understood; there are: {', '.join(Scope)}"
+        answer = Response(request=f"t{self._clock.nonce()}", command="", status="error", text=text)
+        self._respond(changing, user, answer, key="")
+
     def ignore(self, changing: Transaction, arrived: Received, reason: str) -> None:
         """Records what was not acted on."""
         changing.append(
@@ -127,7 +139,7 @@ class Desk:
             return self._rejected(request, f"remote control is off: {self.book.restricted}")
         if not permitted(self.book.policy.operators, user, scope):
             return self._rejected(
-                request, f"{user} may not {request.command} (list the person under [policy.operators])"
+                request, f"{user} may not {request.command} (list the person under [broker.operators])"
             )
         try:
             return self._do(changing, user, request)

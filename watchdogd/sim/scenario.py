@@ -99,6 +99,8 @@ class When(Part):
     """A person's message contains this."""
     user_says: Regex | None = None
     """Any text of the user's side contains this: the task, nudges, people, notes."""
+    user_said: Regex | None = None
+    """Any text of the user's side in the whole conversation contains this."""
     visits: int | None = Field(None, ge=1)
     """The turn has been said at least so many times."""
 

@@ -34,6 +34,8 @@ class Since:
 
     results: list[Result] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    earlier: tuple[str, ...] = ()
+    """All texts of before."""
 
     def take(self, blocks: Sequence[Mapping[str, object]]) -> None:
         """Adds one user message."""
@@ -92,6 +94,7 @@ def holds(when: When, since: Since, visits: int) -> bool:
         when.nudge_matches is None or since.found(when.nudge_matches, mark=_NUDGE),
         when.operator_says is None or since.found(when.operator_says, mark=_OPERATOR),
         when.user_says is None or since.found(when.user_says),
+        when.user_said is None or any(re.search(when.user_said, one) for one in (*since.earlier, *since.texts)),
         when.visits is None or visits >= when.visits,
     )
     return all(checks)
@@ -164,7 +167,7 @@ class _Reader:
             return
         self.said, visit = recognised
         self.visits[self.said.id] = visit
-        self.since, self.strays = Since(), 0
+        self.since, self.strays = Since(earlier=(*self.since.earlier, *self.since.texts)), 0
 
     def _by_ids(self, blocks: Sequence[Mapping[str, object]]) -> tuple[Turn, int] | None:
         for block in blocks:
