@@ -689,3 +689,16 @@ async def test_a_new_record_beside_an_old_store_drops_nothing(bed):
     bed.start()
     await bed.checkpoints.ready()
     assert await bed.snapshots.ids() == there
+
+
+async def test_an_incomplete_checkpoint_is_not_returned_to(bed):
+    run, _, _ = await damaged(bed)
+    deadline_s, bed.snapshots._deadline_s = bed.snapshots._deadline_s, 0.0
+    await bed.snapshots.take("late", reason="", at_seq=1, extra={})
+    bed.snapshots._deadline_s = deadline_s
+    before = bed.tree()
+    bed.order(1, RollbackOrder(checkpoint="late"))
+    await bed.checkpoints.roll_back(run)
+    (said_,) = bed.said(RolledBack)
+    assert "is incomplete" in said_.reason
+    assert bed.tree() == before

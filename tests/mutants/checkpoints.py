@@ -18,6 +18,7 @@ TREE = "watchdogd/core/tree.py"
 CHECKPOINT = "watchdogd/core/checkpoint.py"
 ROLLBACK = "watchdogd/core/rollback.py"
 PROCTREE = "watchdogd/adapters/proctree.py"
+PROCTABLE = "watchdogd/adapters/proctable.py"
 CGROUP = "watchdogd/adapters/cgroup.py"
 
 
@@ -323,9 +324,9 @@ PROVING = (
     _one(
         "freeze: every thread stands still",
         "only the leader is looked at",
-        PROCTREE,
-        "    if seen.state not in _DEAD:\n        return False\n    return seen.threads <= 1 or",
-        "    if seen.state not in _DEAD:\n        return False\n    return True or",
+        PROCTABLE,
+        "    return seen.threads <= 1 or thread_states(seen.pid) <= DEAD\n",
+        "    return True\n",
         _tests("test_proctree", "test_a_thread_that_outlives_its_leader_is_not_called_exited"),
     ),
     Mutant(
@@ -349,8 +350,8 @@ PROVING = (
         "freeze: adopted orphans belong to the tree",
         "they are not looked for",
         PROCTREE,
-        "or (self._adopting and seen.parent == mine)",
-        "or (False and seen.parent == mine)",
+        "or (adopting and seen.started >= oldest and",
+        "or (False and seen.started >= oldest and",
         _tests("test_proctree", "test_an_adopting_process_finds_orphans_that_hide_everything_else"),
     ),
     _one(

@@ -7,6 +7,7 @@ from tests.mutants.gate import GATES
 from tests.mutants.mutant import Mutant
 from tests.mutants.previews import PREVIEWS
 from tests.mutants.protocol import PROTOCOL
+from tests.mutants.returns import RETURNS
 from tests.mutants.shells import SHELLS
 
-MUTANTS: tuple[Mutant, ...] = (*PROTOCOL, *GATES, *SHELLS, *CHECKPOINTS, *PREVIEWS)
+MUTANTS: tuple[Mutant, ...] = (*PROTOCOL, *GATES, *SHELLS, *CHECKPOINTS, *PREVIEWS, *RETURNS)
