@@ -109,10 +109,22 @@ def test_the_demo_nudges_refuses_pauses_and_goes_on_after_a_person_answered(demo
     kinds = [one.body for one in played.events]
     assert any(body.kind == "nudged" and body.rule.startswith("progress/") for body in kinds)
     denied = next(at for at, body in enumerate(kinds) if body.kind == "gated" and body.by == "hard-denial")
-    assert any(one["rule"] == "hard-denial" and one["action"] == "pause" for one in played.decisions())
+    held = [one["rule"] for one in played.decisions() if one["action"] == "pause"]
+    assert {"hold-safety", "hard-denial"} & set(held), "before the call, or once it was refused"
     answered = records.cells(played.root / "state" / "overseer" / "record.db", "closed/")
     assert any(one["by"] == "anna" and one["state"] == "approved" for one in answered.values())
     assert any(body.kind == "tool_started" for body in kinds[denied:])
+
+
+@pytest.mark.parametrize("broker", ["mosquitto", "amqtt"])
+def test_the_demo_takes_back_what_was_made_up(demos, broker):
+    played = of(demos, broker)
+    back = [one.body for one in played.events if one.body.kind == "rolled_back"]
+    assert back
+    assert all(body.ok for body in back)
+    meant = [str(one.body.args) for one in played.events if one.body.kind == "tool_intended"]
+    assert any("swapped upstream, surely" in args for args in meant)
+    assert "swapped upstream" not in (played.root / "workspace" / "ingest.py").read_text()
 
 
 def test_the_demo_fails_when_the_agent_only_says_that_it_is_done(demos):

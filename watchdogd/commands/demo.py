@@ -61,18 +61,19 @@ scenario = "{scenario}"
 base = "assisted"
 
 [policy.judging]
-every_s = 4
-jitter_s = 1
+every_s = {every_s}
+at_most_s = 4
+jitter_s = 0.2
 
 [checkpoints]
-every_s = 3
+every_s = {save_s}
 
 {mission}
 trigger = "start"
 """
 
 
-def prepared(directory: Path, scenario: str) -> Path:
+def prepared(directory: Path, scenario: str, speed: float = 1.0) -> Path:
     """A scratch workspace and a configuration in ``directory``; the configuration's path.
 
     Raises:
@@ -88,7 +89,16 @@ def prepared(directory: Path, scenario: str) -> Path:
     shutil.copy(source / scenario, directory / "scenario.toml")
     mission = (source / "mission.toml").read_text(encoding="utf-8").rstrip()
     path = directory / "watchdogd.toml"
-    path.write_text(CONFIG.format(person=PERSON, scenario="scenario.toml", mission=mission), encoding="utf-8")
+    path.write_text(
+        CONFIG.format(
+            person=PERSON,
+            scenario="scenario.toml",
+            mission=mission,
+            every_s=4 if speed >= 1 else 1,
+            save_s=3 if speed >= 1 else 0.5,
+        ),
+        encoding="utf-8",
+    )
     return path
 
 
@@ -104,7 +114,7 @@ def demo(
     directory = keep or Path(tempfile.mkdtemp(prefix="watchdogd-demo-"))
     out = Console(highlight=False)
     try:
-        config = prepared(directory.absolute(), scenario)
+        config = prepared(directory.absolute(), scenario, speed)
         ending = asyncio.run(_play(config, out, speed, broker))
     except KeyboardInterrupt:
         out.print("\nended by you")
