@@ -122,6 +122,25 @@ def test_a_restore_that_dies_before_any_of_its_steps_is_finished_or_never_began(
     assert ends["before"] > 5
 
 
+@pytest.mark.parametrize("record", [None, b"", b'{"root": "/'])
+def test_a_restore_killed_while_it_made_its_quarantine_never_began(scene, record):
+    """kill -9 between the directory and its record, or amid the record: nothing was moved, nothing was changed."""
+    place, root, _, bad = scene
+    with opened(place, dying_at(3)) as store, pytest.raises(Died):
+        store.restore("good", str(root), quarantine_id="q")
+    with opened(place) as store:
+        directory = Path(store._quarantines.path("q"))
+        assert store.unfinished().phase is Phase.STAGING
+        directory.mkdir(exist_ok=True)
+        (directory / "record.json").unlink(missing_ok=True)
+        if record is not None:
+            (directory / "record.json").write_bytes(record)
+        assert store.recover().at == "before"
+        assert store.quarantines() == []
+        assert captured(picture(root)) == captured(bad)
+        assert store.restore("good", str(root), quarantine_id="q").at == "target"
+
+
 def test_a_recovery_that_dies_again_and_again_is_finished_in_the_end(scene):
     place, root, good, _ = scene
     at_apply = steps_of_a_whole_restore(scene).index("apply") + 2

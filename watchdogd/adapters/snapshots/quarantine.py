@@ -94,12 +94,18 @@ class Quarantines:
         return Quarantined(id=id_, root=record["root"], checkpoint=record["checkpoint"], present=present, things=things)
 
     def forget_empty(self, id_: str) -> None:
-        """Removes a quarantine that was begun and into which nothing was moved.
+        """Removes a quarantine that was begun and into which nothing was moved, its record whole or not.
 
         Raises:
-            SnapshotError: it cannot be removed.
+            SnapshotError: it cannot be removed, or what was moved cannot be told.
         """
-        if id_ in self.ids() and not self.read(id_).things:
+        if id_ not in self.ids():
+            return
+        try:
+            empty = next(_things(self.path(id_)), None) is None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise SnapshotError(f"quarantine {id_} cannot be read: {error}") from error
+        if empty:
             self.discard(id_)
 
     def discard(self, id_: str) -> None:
