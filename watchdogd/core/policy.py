@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
@@ -317,12 +317,6 @@ def decide(
             if Action.NUDGE in rule.actions:
                 nudged[one.finding.rule, one.finding.key] = seq
     return _bounded(replace(memory, nudged_at=nudged_at)), tuple(found)
-
-
-def worst_action(decisions: Sequence[Decision]) -> Action | None:
-    """The strongest of ``decisions``' actions."""
-    order = list(Action)
-    return max((one.action for one in decisions), key=order.index, default=None)
 
 
 ALL_SCOPES = frozenset(Scope)

@@ -30,6 +30,7 @@ from watchdogd.core.rollback import (
 from watchdogd.ports import Clock, Record, Snapshots
 from watchdogd.wire.talk import packed, unpacked
 from watchdogd.worker.journal import Journal, Writing
+from watchdogd.worker.messages import conversation_of, message_key
 from watchdogd.worker.tools.call import Call
 
 ORDERED = "rollback"
@@ -158,15 +159,7 @@ class Checkpoints:
     def _extras(self, run: Run | None) -> dict[str, bytes]:
         if run is None:
             return {}
-        return {TALK: packed(run.id, self._conversation(run.id))}
-
-    def _conversation(self, run: str) -> Conversation:
-        found: list[Message] = []
-        after, prefix = "", f"message/{run}/"
-        while page := self._record.scan(Message, prefix, after=after):
-            found.extend(message for _, message in page)
-            after = page[-1][0]
-        return tuple(found)
+        return {TALK: packed(run.id, conversation_of(self._record, run.id))}
 
     # --- returning ---
 
@@ -341,9 +334,9 @@ class Checkpoints:
 
     def _replace(self, writing: Writing, run: Run, now: Sequence[Message]) -> None:
         for index, message in enumerate(now):
-            writing.put(f"message/{run.id}/{index:06d}", message)
+            writing.put(message_key(run.id, index), message)
         for index in range(len(now), run.messages):
-            writing.drop(f"message/{run.id}/{index:06d}")
+            writing.drop(message_key(run.id, index))
         writing.put("run/current", replace(run, messages=len(now)))
 
     def _said(self, waiting: Ordered, *, ok: bool, reason: str) -> RolledBack:

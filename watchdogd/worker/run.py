@@ -39,6 +39,7 @@ from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.control import Controller
 from watchdogd.worker.gate import LARGEST_ARGS_BYTES, Gate, Overtaken, Passed, Refused, Replied
 from watchdogd.worker.journal import Journal
+from watchdogd.worker.messages import conversation_of, message_key
 from watchdogd.worker.spending import Affords, affordable
 from watchdogd.worker.tools.call import Outcome
 from watchdogd.worker.tools.toolbox import Toolbox
@@ -109,7 +110,7 @@ class Runner:
             Drained: told to end; the run stays open on disk.
             RecordFenced: another worker has taken over.
         """
-        self._conversation = self._load(run)
+        self._conversation = conversation_of(self._record, run.id)
         self.run_now = run
         while True:
             try:
@@ -118,7 +119,7 @@ class Runner:
                 if self._run.dry_run:  # its copy may be what fills the disk, and holding would keep it
                     return self._over("failed", f"the disk is full: {why}")
                 await self._until_writable(str(why))
-                self._conversation = self._load(self._run)
+                self._conversation = conversation_of(self._record, self._run.id)
                 continue
             except Overtaken:  # the next turn says why
                 continue
@@ -131,17 +132,8 @@ class Runner:
             raise RuntimeError("no run")
         return self.run_now
 
-    def _load(self, run: Run) -> Conversation:
-        found: list[Message] = []
-        prefix = f"message/{run.id}/"
-        after = ""
-        while page := self._record.scan(Message, prefix, after=after):
-            found.extend(message for _, message in page)
-            after = page[-1][0]
-        return tuple(found)
-
     def _key(self, index: int) -> str:
-        return f"message/{self._run.id}/{index:06d}"
+        return message_key(self._run.id, index)
 
     # --- one turn ---
 

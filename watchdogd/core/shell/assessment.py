@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from watchdogd.core.events import Impact
@@ -202,8 +202,3 @@ def headline(assessment: Assessment) -> str:
     if assessment.dangers and assessment.dangers[0].weight >= 0.6:
         return assessment.dangers[0].text
     return "; ".join(assessment.reasons[:2]) or "only looks"
-
-
-def without_sources(assessment: Assessment) -> Assessment:
-    """``assessment`` without its commands: what is small enough to keep."""
-    return replace(assessment, commands=())
