@@ -154,9 +154,17 @@ async def test_the_sdk_does_not_retry_behind_our_back() -> None:
 
 
 async def test_cancelling_passes_through_unchanged() -> None:
-    async with claude(FAULTY % "hang") as model, asyncio.TaskGroup() as tasks:
+    arrived = asyncio.Event()
+
+    async def silent(request: web.Request) -> web.Response:
+        arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with claude_before(silent) as model, asyncio.TaskGroup() as tasks:
         asking = tasks.create_task(model.ask(REQUEST))
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(60):
+            await arrived.wait()
         asking.cancel()
         await asyncio.wait([asking])
         assert asking.cancelled()
