@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.overseeing import Room
 from watchdogd.core.errors import WireError
 from watchdogd.core.escalation import AskedByWorker, Escalation, ReleaseLatch
-from watchdogd.core.events import Body, CheckpointTaken, Compared, Event, RolledBack, RunStarted
+from watchdogd.core.events import Body, CheckpointTaken, Compared, Event, Gated, RolledBack, RunStarted, ToolIntended
 from watchdogd.core.health import Channel, Finding, Severity, after
 from watchdogd.core.lease.messages import ForgetOrder, RollbackOrder
 from watchdogd.core.plan import ReturnTo, Tell
+from watchdogd.core.verdict import Citation, Reading, Verdict
+from watchdogd.overseer.inspect import Inspection
+from watchdogd.overseer.judge import Glance, Looked
+from watchdogd.overseer.reactions import Reactions
 from watchdogd.overseer.returns import BY_POLICY_AT_MOST
-from watchdogd.ports import Received
+from watchdogd.ports import Received, Schedule
 from watchdogd.sim.record import MemoryDisk
 from watchdogd.wire import codec
 from watchdogd.wire.messages import CheckpointList, Request, Response
@@ -491,3 +495,68 @@ def test_a_typo_on_a_phone_gets_an_answer(desk, size, retained, answered):
     said = [one.text for one in desk.responses()]
     assert bool(said) is answered
     assert all("there are: pause, resume" in text for text in said)
+
+
+def inspection(desk: Desk) -> Inspection:
+    return Inspection(
+        book=desk.book,
+        enforcer=desk.enforcer,
+        record=desk.record,
+        clock=desk.clock,
+        schedule=cast("Schedule", None),
+        judge=None,
+        price=lambda model, usage: None,
+        start_look=lambda: None,
+        returns=desk.returns,
+    )
+
+
+def off_course(first: int, last: int, onset: int) -> Looked:
+    """A judge that found events ``first`` to ``last`` off course from ``onset`` on."""
+    calm = {channel: Reading(risk=0.0, confidence=0.9) for channel in Channel}
+    verdict = Verdict(
+        channels={**calm, Channel.DRIFT: Reading(risk=0.9, confidence=0.9)},
+        evidence=(Citation(seq=onset, digest="d", quote="quote"),),
+        onset=onset,
+        action="rollback",
+        headline="off course",
+        rationale="r",
+    )
+    seen = Glance(text="", shown={}, first_seq=first, last_seq=last, prompt_digest="p")
+    return Looked(glance=seen, verdict=verdict, model="j", usage=None, failed=False, why="")
+
+
+@pytest.mark.parametrize("undone", [True, False])
+def test_a_verdict_about_what_was_undone_while_it_was_found_taints_nothing(desk, undone):
+    target = desk.taken()
+    desk.looked()
+    onset = desk.happens(Compared())
+    if undone:
+        desk.goes_back(onset)
+        desk.happens(back(target, LATCH, to_seq=onset - 1))
+    with desk.transaction() as changing:
+        inspection(desk).take(changing, off_course(1, onset, onset))
+    assert desk.book.past.onsets == (() if undone else (onset,))
+
+
+@pytest.mark.parametrize(("refused", "held"), [("seen", False), ("another", True)])
+def test_a_refusal_asks_again_unless_people_have_lifted_a_pause_for_that_very_call(desk, refused, held):
+    reactions = Reactions(desk.book, desk.enforcer)
+
+    def reacts(body: Body) -> int:
+        seq: int = desk.happens(body)
+        with desk.transaction() as changing:
+            reactions.to(changing, Event(seq=seq, body=body, run="r1"))
+        return seq
+
+    seen = reacts(ToolIntended(call="seen", tool="shell"))
+    with desk.transaction() as changing:
+        desk.enforcer.latch(changing, "policy/x", "policy", "r")
+        subject = ReleaseLatch(latch="policy/x")
+        tell = Tell(group="x", severity=Severity.CRIT, headline="?", evidence=(seen,), subject=subject)
+        desk.enforcer.tell(changing, tell)
+    desk.asked(Request(command="resume", id="q1"))
+    if refused != "seen":
+        reacts(ToolIntended(call=refused, tool="shell"))
+    reacts(Gated(call=refused, tool="shell", outcome="deny", by="hard-denial", reason="forbidden"))
+    assert bool(desk.latches()) is held

@@ -129,4 +129,20 @@ RETURNS: tuple[Mutant, ...] = (
         "            raise\n",
         "tests/test_draining.py::test_a_tool_is_gone_before_its_run_ends_however_often_that_is_cancelled",
     ),
+    _one(
+        "a verdict about what was undone counts for nothing",
+        "it is acted on",
+        "watchdogd/overseer/inspect.py",
+        "        if self._returns.outdated(looked.glance.last_seq):\n",
+        "        if False:\n",
+        "tests/test_returns.py::test_a_verdict_about_what_was_undone_while_it_was_found_taints_nothing",
+    ),
+    _one(
+        "people are spared a second question about a very call, no more",
+        "every refusal counts as seen",
+        "watchdogd/overseer/reactions.py",
+        "return call == self._intended[0] and self._intended[1] in self._enforcer.looked_at",
+        "return True",
+        "tests/test_returns.py::test_a_refusal_asks_again_unless_people_have_lifted_a_pause_for_that_very_call",
+    ),
 )
