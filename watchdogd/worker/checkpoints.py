@@ -29,8 +29,8 @@ from watchdogd.core.rollback import (
 )
 from watchdogd.ports import Clock, Record, Snapshots
 from watchdogd.wire.talk import packed, unpacked
+from watchdogd.worker.conversations import conversation_of, message_key
 from watchdogd.worker.journal import Journal, Writing
-from watchdogd.worker.messages import conversation_of, message_key
 from watchdogd.worker.tools.call import Call
 
 ORDERED = "rollback"

@@ -37,9 +37,9 @@ from watchdogd.core.lifecycle import Run, Started
 from watchdogd.ports import Clock, Model, ModelReply, ModelRequest, Record
 from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.control import Controller
+from watchdogd.worker.conversations import conversation_of, message_key
 from watchdogd.worker.gate import LARGEST_ARGS_BYTES, Gate, Overtaken, Passed, Refused, Replied
 from watchdogd.worker.journal import Journal
-from watchdogd.worker.messages import conversation_of, message_key
 from watchdogd.worker.spending import Affords, affordable
 from watchdogd.worker.tools.call import Outcome
 from watchdogd.worker.tools.toolbox import Toolbox
