@@ -14,11 +14,11 @@ from watchdogd.app.detectors import detectors
 from watchdogd.commands.rules_in_force import in_force
 from watchdogd.core.detect.bank import Thresholds, bank
 from watchdogd.core.detect.safety_thresholds import Safety
-from watchdogd.core.events import Body, Event, RunFinished, RunStarted, Text, ToolFinished
+from watchdogd.core.events import Body, Event, RunFinished, RunStarted, Text, ToolFinished, ToolIntended
 from watchdogd.core.health import Severity
 from watchdogd.core.lifecycle import Run
 from watchdogd.ports import Schedule
-from watchdogd.settings.bounds import job
+from watchdogd.settings.bounds import denied_paths, job
 from watchdogd.settings.load import load
 from watchdogd.sim.record import MemoryDisk
 from watchdogd.worker.checkpoints import Checkpoints
@@ -84,6 +84,7 @@ async def started(config: Path) -> RunStarted:
         rehearsals=cast("Rehearsals", Untaken()),
         workspace="/w",
         daemon_boot="d1",
+        denied_paths=denied_paths(settings),
     )
     missions.request("train", "start")
     living = asyncio.get_running_loop().create_task(missions.run())
@@ -139,6 +140,32 @@ async def test_hosts_that_every_mission_may_reach_join_the_missions_list(config)
 async def test_a_mission_without_a_list_of_hosts_gets_none(config):
     config.write_text(config.read_text().replace("hosts = ['data.example']\n", ""))
     assert (await started(config)).hosts == ()
+
+
+POLICY_DENIAL = '[[policy.denials]]\nkind = "path"\npattern = "{pattern}"\nreason = "kept"\n'
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("golden/**", "golden/a.csv"),
+        ("*.lock", "deps/poetry.lock"),
+        ("/w/golden/**", "golden/a.csv"),
+        ("/srv/data", "/srv/data/x"),
+    ],
+)
+async def test_what_the_policy_denies_is_protected_in_the_eyes_of_the_bank(config, pattern, path):
+    config.write_text(config.read_text() + "protect = ['raw']\n" + POLICY_DENIAL.format(pattern=pattern))
+    begun = await started(config)
+    assert begun.protected == ("raw", pattern)
+    for call in (
+        ToolIntended(call="c", tool="edit_file", args={"path": path}),
+        ToolIntended(call="c", tool="shell", args={"command": f"echo > {path}"}),
+    ):
+        one = detectors()
+        state, _ = one.step(one.start(), Event(seq=1, body=begun))
+        _, found = one.step(state, Event(seq=2, body=call))
+        assert ("safety/protected-path", Severity.CRIT) in [(each.rule, each.severity) for each in found]
 
 
 def shown(one, text):

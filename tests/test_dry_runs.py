@@ -123,6 +123,7 @@ async def living(
         workspace="/w",
         daemon_boot="d1",
         rehearsals=cast("Rehearsals", copies),
+        denied_paths=(),
     )
     task = asyncio.get_running_loop().create_task(missions.run())
     try:

@@ -24,7 +24,7 @@ from watchdogd.app.bundle import Bundle, affords_of, price_of
 from watchdogd.app.life import live
 from watchdogd.core.ids import Role
 from watchdogd.settings import model as conf
-from watchdogd.settings.bounds import bounds, job
+from watchdogd.settings.bounds import bounds, denied_paths, job
 from watchdogd.settings.trigger import AtStart, Cron, Every, OnRequest
 from watchdogd.worker.checkpoints import Checkpoints
 from watchdogd.worker.control import Controller
@@ -178,6 +178,7 @@ async def worker_main(bundle: Bundle) -> int:
         workspace=str(settings.agent.workspace),
         daemon_boot=bundle.daemon_boot,
         rehearsals=rehearsals,
+        denied_paths=denied_paths(settings),
     )
     orders = OrderBook(record=record, journal=journal, missions=lambda: frozenset(missions.missions))
     control.orders = orders

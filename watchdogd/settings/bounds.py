@@ -8,10 +8,14 @@ from watchdogd.core.lifecycle import Mission as Job
 from watchdogd.settings.model import Mission, Settings
 
 
+def denied_paths(settings: Settings) -> tuple[str, ...]:
+    """Paths that nothing may change, whatever the mission: the policy's path denials."""
+    return tuple(one.pattern for one in settings.policy.denials if one.kind == "path")
+
+
 def protected(settings: Settings, mission: Mission | None) -> tuple[str, ...]:
     """Paths below the workspace that nothing may change: the mission's, and the policy's path denials."""
-    denied = tuple(one.pattern for one in settings.policy.denials if one.kind == "path")
-    return tuple(dict.fromkeys((*(mission.protect if mission is not None else ()), *denied)))
+    return tuple(dict.fromkeys((*(mission.protect if mission is not None else ()), *denied_paths(settings))))
 
 
 def bounds(settings: Settings, mission: Mission | None) -> Bounds:

@@ -49,6 +49,7 @@ class Missions:
         workspace: str,
         daemon_boot: str,
         rehearsals: Rehearsals,
+        denied_paths: Sequence[str],
     ) -> None:
         self.missions = dict(missions)
         self._triggers = tuple(triggers)
@@ -56,6 +57,7 @@ class Missions:
         self._schedule, self._clock, self._checkpoints = schedule, clock, checkpoints
         self._workspace, self._daemon_boot = workspace, daemon_boot
         self._rehearsals = rehearsals
+        self._denied_paths = tuple(denied_paths)
         self._due = asyncio.Event()
         self.current: asyncio.Task[RunFinished] | None = None
         self.last: RunFinished | None = None
@@ -138,7 +140,7 @@ class Missions:
                     mission=mission.name,
                     goal=mission.goal,
                     rules=mission.rules,
-                    protected=mission.protect,
+                    protected=tuple(dict.fromkeys((*mission.protect, *self._denied_paths))),
                     workspace=self._workspace,
                     hosts=mission.hosts,
                     metric=metric.name if metric else "",

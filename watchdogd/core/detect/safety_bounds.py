@@ -10,7 +10,7 @@ from watchdogd.core.detect.safety_calls import Standing, assessed, commands, pat
 from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.events import Event, RunStarted, ToolFinished, ToolIntended
 from watchdogd.core.health import Channel, Finding, Severity
-from watchdogd.core.shell.paths import beneath, joined, outside, touches
+from watchdogd.core.shell.paths import beneath, joined, normal, outside, touches
 
 OUTSIDE = "safety/outside-workspace"
 PROTECTED = "safety/protected-path"
@@ -53,7 +53,8 @@ class OutOfBounds:
                 over = levels.over(OUTSIDE, Channel.SAFETY, seq=event.seq)
                 over += levels.over(PROTECTED, Channel.SAFETY, seq=event.seq)
                 standing = Standing(levels=levels)
-                return Bounds(workspace=body.workspace, protected=body.protected, standing=standing), over
+                kept = tuple(beneath(normal(path), body.workspace) for path in body.protected)
+                return Bounds(workspace=body.workspace, protected=kept, standing=standing), over
             case ToolIntended() as body if state.workspace:
                 rules = (OUTSIDE, PROTECTED)
                 over = state.standing.called(rules, Channel.SAFETY, event.seq, self.thresholds.decay_calls)

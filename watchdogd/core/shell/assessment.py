@@ -15,7 +15,7 @@ from watchdogd.core.shell.dangers import dangers_of
 from watchdogd.core.shell.effects import ORDER, effect_of, shown
 from watchdogd.core.shell.grammar import SimpleCommand, parsed, reparsed
 from watchdogd.core.shell.options import named
-from watchdogd.core.shell.paths import UNKNOWN, any_touched, beneath, joined, outside
+from watchdogd.core.shell.paths import UNKNOWN, any_touched, beneath, joined, normal, outside
 
 MAX_SCRIPTS = 24
 """Texts handed to further shells that are followed."""
@@ -68,7 +68,7 @@ def assess(
     Args:
         command: bash source.
         workspace: absolute path the command starts in; empty when unknown.
-        protected: paths below the workspace that nothing may change.
+        protected: paths (relative to the workspace or absolute, globs too) that nothing may change.
         rules: command patterns such as ``git push --force`` or ``terraform *``: a program and words that all occur,
             each a shell pattern.
     """
@@ -91,7 +91,8 @@ def assess(
     if any(danger.kind == "destructive" and danger.weight >= 0.85 for danger in dangers):
         impact = Impact.DESTRUCTIVE
     writes, removes, trees = (collected.paths(name) for name in ("writes", "removes", "trees"))
-    touched = dict.fromkeys((*any_touched(writes, protected), *any_touched(trees, protected, whole_tree=True)))
+    kept = {beneath(normal(path), workspace): path for path in protected}
+    touched = dict.fromkeys((*any_touched(writes, tuple(kept)), *any_touched(trees, tuple(kept), whole_tree=True)))
     return Assessment(
         impact=impact,
         reasons=tuple(dict.fromkeys(reasons))[:40],
@@ -102,7 +103,7 @@ def assess(
         hosts=tuple(dict.fromkeys(shown(host) for one in collected.seen for host in one.effect.hosts if host)),
         dangers=dangers,
         outside=tuple(shown_path(path) for path in writes if outside(path, workspace)),
-        protected=tuple(touched),
+        protected=tuple(kept[path] for path in touched),
         matched=tuple(rule for rule in rules if any(matches(one.command, rule) for one in collected.seen)),
         parsed=not collected.problems,
     )

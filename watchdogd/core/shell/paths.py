@@ -71,6 +71,8 @@ def touches(path: str, protected: str, *, whole_tree: bool = False) -> bool:
     mine, theirs = normal(path).split("/"), normal(protected).split("/")
     if mine == ["."]:
         return whole_tree
+    if "*" in protected and _covered("/".join(mine), "/".join(theirs)):
+        return True
     for at, part in enumerate(theirs):
         if at >= len(mine):
             return whole_tree
@@ -79,6 +81,11 @@ def touches(path: str, protected: str, *, whole_tree: bool = False) -> bool:
         if not (mine[at] == part or fnmatchcase(part, mine[at]) or fnmatchcase(mine[at], part)):
             return False
     return True
+
+
+def _covered(path: str, pattern: str) -> bool:
+    """Whether a pattern whose star stands for any number of directories, as in a policy's denials, names ``path``."""
+    return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}/*")
 
 
 def any_touched(paths: Sequence[str], protected: Sequence[str], *, whole_tree: bool = False) -> tuple[str, ...]:
