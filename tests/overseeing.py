@@ -87,9 +87,13 @@ class Room:
 
     def folded(self, changing: MemoryTransaction, body: Body) -> None:
         """The next event, in a transaction that is open."""
-        event = Event(seq=self.book.folded_seq + 1, body=body, run="r1", at=self.clock.wall())
+        event = self.event(body)
         self.watch.take(changing, event)
         self.desk.stops.to(changing, event)
+
+    def event(self, body: Body) -> Event:
+        """``body`` as the next event of run ``r1``."""
+        return Event(seq=self.book.folded_seq + 1, body=body, run="r1", at=self.clock.wall())
 
     def asked(self, request: Request, *, user: str = "ada", raw: bytes = b"", link: str = "l1") -> list[Response]:
         """``request`` arrives; what was answered."""

@@ -17,7 +17,8 @@ from watchdogd.overseer.redelivery import CONFIRMED_AFTER_S
 from watchdogd.sim.broker import Parcel
 from watchdogd.sim.record import MemoryDisk
 from watchdogd.wire.channel import Decide, Lift
-from watchdogd.wire.messages import Request
+from watchdogd.wire.envelope import encode
+from watchdogd.wire.messages import Message, ProcessReport, Request
 
 NUDGE, STOP = NudgeOrder(text="look"), StopOrder(by="ada", reason="enough")
 
@@ -175,6 +176,26 @@ async def test_an_overseer_that_dies_between_the_commit_and_the_acknowledgement_
     said = [json.loads(row.body)["body"]["text"] for row in disk.rows if json.loads(row.body)["kind"] == "response"]
     assert said == ["mission nightly is queued (order 1)"] * 2
     assert orders() == ["order"]
+
+
+async def test_what_the_supervisor_says_of_a_freeze_reaches_the_person_who_wants_to_resume() -> None:
+    clock, disk = Clock(), MemoryDisk()
+    broker = broker_on(clock)
+    overseer = overseer_on(broker, clock, Diary(disk), Lines(), MISSIONS)
+    living = asyncio.create_task(overseer.run())
+    await until(lambda: any(one.kept and one.link is not None for one in broker.sessions.values()))
+    report = ProcessReport(state="frozen", reason="running")
+    said = Message(payload=report, headline="frozen", at=clock.wall(), source="supervisor", boot="s1")
+    topic, raw, _ = encode(broker.topics, said)
+    broker.publish("supervisor", Parcel(topic=topic, raw=raw, qos=1, retain=True, sender="supervisor"))
+    await until(lambda: overseer.book.process == report)
+    topic = f"{broker.topics.root}/control/request/ada"
+    broker.publish("ada", Parcel(topic=topic, raw=b"resume", qos=1, retain=False, sender="ada"))
+    await until(lambda: any(json.loads(row.body)["kind"] == "response" for row in disk.rows))
+    living.cancel()
+    await asyncio.wait({living})
+    (text,) = (json.loads(row.body)["body"]["text"] for row in disk.rows if json.loads(row.body)["kind"] == "response")
+    assert "thaws them by itself" in text
 
 
 # --- what is late ---

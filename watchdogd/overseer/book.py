@@ -18,6 +18,7 @@ from watchdogd.core.lease.overseer import OverseerState, Pending, Unproven
 from watchdogd.core.policy import Memory, Policy
 from watchdogd.ports import Clock, Record
 from watchdogd.wire.channel import Lift
+from watchdogd.wire.messages import ProcessReport, WorkerStatus
 
 PAGE = 500
 
@@ -103,6 +104,17 @@ class Book:
     """The checkpoints that are kept, by id."""
     past: Past = field(default_factory=Past)
     """Of the run under way."""
+    process: ProcessReport | None = None
+    """What the supervisor said last of the worker's processes; no decision rests on it."""
+    status: WorkerStatus | None = None
+    """What the worker said last of itself; no decision rests on it."""
+
+    def told(self, said: ProcessReport | WorkerStatus) -> None:
+        """Keeps what supervisor or worker say of themselves, for answers to people."""
+        if isinstance(said, ProcessReport):
+            self.process = said
+        else:
+            self.status = said
 
     def desired(self) -> Desired:
         """What goes on disk with every change."""

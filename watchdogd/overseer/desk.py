@@ -13,6 +13,7 @@ from watchdogd.core.lease import overseer as lease
 from watchdogd.core.lease.messages import AnswerOrder, Level, NudgeOrder, RunOrder
 from watchdogd.overseer.book import Book, mended
 from watchdogd.overseer.enforce import Enforcer
+from watchdogd.overseer.headlines import held_by, released
 from watchdogd.overseer.redelivery import Redeliveries
 from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.stops import Stops
@@ -221,8 +222,10 @@ class Desk:
             names = [target]
         elif target:
             raise RequestRefused(self._no_such(target, "latch or question about one"))
+        held = held_by(self.book)
         if not target:  # a named latch leaves somebody else's freeze or kill alone
             self._enforcer.lift(changing, user)
+        pauses = [latch for latch in self.book.proto.latches if latch.name in names]
         if names:
             self._returns.settled(changing)
         for name in names:
@@ -232,9 +235,10 @@ class Desk:
                     self._enforcer.close(changing, one, "approved", user, request.text)
         if request.text and self.book.run.active:
             self._enforcer.order(changing, self.book.run.id, NudgeOrder(text=request.text, by=user))
-        if not names:
-            return self._ok(request, "nothing was paused")
-        return self._ok(request, f"released by {user}: {', '.join(names)}")
+        if not pauses:
+            return self._ok(request, held)
+        left = [latch for latch in self.book.proto.latches if latch.name not in names]
+        return self._ok(request, released(user, pauses, left))
 
     def _nudge(self, changing: Transaction, user: str, request: Request) -> Response:
         if not request.text:

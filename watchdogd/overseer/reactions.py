@@ -9,6 +9,7 @@ from watchdogd.core.lease.messages import AnswerOrder
 from watchdogd.core.plan import Tell
 from watchdogd.overseer.book import Book
 from watchdogd.overseer.enforce import Enforcer
+from watchdogd.overseer.headlines import may_it
 from watchdogd.ports import Transaction
 
 
@@ -17,7 +18,7 @@ class Reactions:
 
     def __init__(self, book: Book, enforcer: Enforcer) -> None:
         self.book, self._enforcer = book, enforcer
-        self._intended: tuple[str, int] = ("", 0)
+        self._intended: tuple[ToolIntended | None, int] = (None, 0)
         """The newest call that was wanted, and its event."""
 
     def to(self, changing: Transaction, event: Event) -> None:
@@ -26,8 +27,8 @@ class Reactions:
         match body:
             case Gated(outcome="ask") if not body.by.startswith("shadow:"):
                 self._question(changing, event, body)
-            case ToolIntended(call=call):
-                self._intended = (call, event.seq)
+            case ToolIntended():
+                self._intended = (body, event.seq)
             case Gated(outcome="deny", by="hard-denial") if self._lifted(body.call):
                 pass  # a person has seen this very call, said that the worker may go on, and it was refused
             case Gated(outcome="deny", by="hard-denial") if self.book.policy.pause_on_denial:
@@ -65,7 +66,8 @@ class Reactions:
 
     def _lifted(self, call: str) -> bool:
         """Whether a pause because of ``call`` was lifted by a person; not known (as after a restart) counts as no."""
-        return call == self._intended[0] and self._intended[1] in self._enforcer.looked_at
+        wanted, seq = self._intended
+        return wanted is not None and wanted.call == call and seq in self._enforcer.looked_at
 
     def _notice(self, changing: Transaction, group: str, severity: Severity, headline: str, event: Event) -> None:
         self._enforcer.tell(
@@ -104,7 +106,8 @@ class Reactions:
             subject = ApproveCall(
                 tool=body.tool, action_digest=body.action_digest, shown=body.shown, reason=body.reason
             )
-            headline = f"may it run {body.tool}: {' '.join(body.shown.split())}"
+            wanted = self._intended[0]
+            headline = may_it(body.tool, wanted if wanted is not None and wanted.call == body.call else None)
         tell = Tell(
             group=f"call/{body.call}",
             severity=Severity.WARN,

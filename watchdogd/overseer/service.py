@@ -32,7 +32,7 @@ from watchdogd.overseer.watch import Folded, Watch
 from watchdogd.ports import Bus, Clock, Link, Received, Record, Transaction
 from watchdogd.ports import Channel as SupervisorChannel
 from watchdogd.wire.channel import Adopt, Command, Hello, Lifted, Line, Restrict
-from watchdogd.wire.messages import Message
+from watchdogd.wire.messages import Message, ProcessReport, WorkerStatus
 
 BATCH = 200
 """Arrivals folded in one transaction at most."""
@@ -281,8 +281,10 @@ class Overseer:
                 self._acked(changing, ack)
             case OrderAck() as done:
                 self._order_done(changing, done)
+            case ProcessReport() | WorkerStatus() as said:
+                self.book.told(said)
             case _:
-                pass  # presence, process and state are for viewers
+                pass  # presence is for viewers
         return None
 
     def _order_done(self, changing: Transaction, done: OrderAck) -> None:
