@@ -141,7 +141,7 @@ RETURNS: tuple[Mutant, ...] = (
         "people are spared a second question about a very call, no more",
         "every refusal counts as seen",
         "watchdogd/overseer/reactions.py",
-        "return call == self._intended[0] and self._intended[1] in self._enforcer.looked_at",
+        "return wanted is not None and wanted.call == call and seq in self._enforcer.looked_at",
         "return True",
         "tests/test_returns.py::test_a_refusal_asks_again_unless_people_have_lifted_a_pause_for_that_very_call",
     ),
