@@ -9,7 +9,7 @@ import pytest
 from tests.core.detecting import Tape
 from watchdogd.core.detect.failures import Habit, says_error
 from watchdogd.core.detect.manners import unfinished
-from watchdogd.core.detect.outage_words import is_outage
+from watchdogd.core.detect.outage_signs import is_outage
 from watchdogd.core.events import Text
 from watchdogd.core.health import Severity
 

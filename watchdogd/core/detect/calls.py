@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import Protocol, TypeVar
 
 from watchdogd.core.detect.answers import Answers, Change, first_answer, next_answer
-from watchdogd.core.detect.failures import Alike, Fault, Habit, fault_of, signature
+from watchdogd.core.detect.failures import Fault, Habit, fault_of, signature
 from watchdogd.core.detect.keys import answer_key, call_key, leaves
 from watchdogd.core.detect.manners import Effect, asks_to_wait, effect_of, unfinished
+from watchdogd.core.detect.outage_signs import Side, core_of, side_of
+from watchdogd.core.detect.surroundings import Surroundings
 from watchdogd.core.events import Event, Text, ToolFinished, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding
 
@@ -68,6 +70,8 @@ class Call:
     """Failed before, and now answers otherwise, after something new was done in between: work on it goes on."""
     acts: int
     """How many different acts with an effect the run had done by then."""
+    together: bool
+    """Failed, and was asked for before an earlier failure was known: one decision in several calls."""
     text: Text
     """The answer itself; not to be kept."""
 
@@ -111,7 +115,9 @@ class CallState:
     turn: int = 0
     acts: int = 0
     """Different acts with an effect that did not fail."""
-    alike: Alike = field(default_factory=Alike)
+    around: Surroundings = field(default_factory=Surroundings)
+    failed_seq: int = 0
+    """The event of the last failure that the agent could have learned from."""
     habits: OrderedDict[str, Habit] = field(default_factory=OrderedDict)
     pace_s: float = 0.0
     """How long the agent usually takes from a result to its next call (seconds, 0 = not known)."""
@@ -174,7 +180,7 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
         intent = Intent(event.seq, done.tool, call_key(done.tool, {}), (), effect_of(done.tool, None), event.at)
     state.number += 1
     seen, whole, waits = state.answers.get(intent.key), answer_key(done.result), False
-    moved = False
+    moved = worked = False
     if seen is None:
         seen = state.answers[intent.key] = first_answer(done.result, whole, state.number, event.at)
         change, state.newest = Change.NEW, state.number
@@ -188,15 +194,19 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
             waits = _waits(state, intent, seen, done.result)
         else:
             moved = not quiet and (seen.failed or seen.similar)
+        worked = not seen.failed and quiet
         seen.number, seen.at = state.number, event.at
     state.last_at = event.at
     took_s = done.duration_s
     if took_s is None and event.at is not None and intent.at is not None:
         took_s = event.at - intent.at
-    fault, error = _fault(state, done, intent)
+    fault, error = _fault(state, done, intent, took_s, event.at, new=not worked)
     if change in _MOVING and done.outcome == "unknown" and done.exit_code is None:
         fault, error = Fault.NONE, 0  # only its words say error, and its numbers go somewhere
     seen.failed = fault is not Fault.NONE
+    together = seen.failed and intent.seq < state.failed_seq
+    if seen.failed and not together:
+        state.failed_seq = event.seq
     state.acts += change is Change.NEW and intent.effect is Effect.WRITE and not seen.failed
     return Call(
         number=state.number,
@@ -219,6 +229,7 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
         waits=waits,
         moved=moved,
         acts=state.acts,
+        together=together,
         text=done.result,
     )
 
@@ -247,8 +258,10 @@ def _waits(state: CallState, intent: Intent, seen: Answers, answer: Text) -> boo
     return asks_to_wait(intent.tool, intent.words) or unfinished(intent.tool, intent.words, answer.head)
 
 
-def _fault(state: CallState, done: ToolFinished, intent: Intent) -> tuple[Fault, int]:
-    habit = state.habits.get(done.tool)
+def _fault(
+    state: CallState, done: ToolFinished, intent: Intent, took_s: float | None, at: float | None, *, new: bool
+) -> tuple[Fault, int]:
+    habit, tool = state.habits.get(done.tool), done.tool[:120]
     if habit is None:
         habit = state.habits[done.tool] = Habit()
         if len(state.habits) > MOST_TOOLS:
@@ -256,9 +269,13 @@ def _fault(state: CallState, done: ToolFinished, intent: Intent) -> tuple[Fault,
     fault = fault_of(done, habit)
     if fault is Fault.NONE:
         habit.take(done.result.head[:8].lstrip())
-        state.alike.over()
+        state.around.works(tool, state.number)
         return fault, 0
     error = signature(done.result, intent.words)
-    if state.alike.outside(done.tool[:120], error) and fault is Fault.OWN:
-        fault = Fault.OUTAGE
+    if fault is not Fault.DENIED:
+        side = Side.OUTSIDE if fault is Fault.OUTAGE else side_of(core_of(done.result))
+        told = done.outcome == "error" or done.exit_code is not None
+        took_s = took_s if told and intent.effect is Effect.READ else None
+        if state.around.outside(side, tool, error, state.number, at, took_s, new=new or not told):
+            fault = Fault.OUTAGE
     return fault, error

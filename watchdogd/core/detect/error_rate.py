@@ -47,7 +47,7 @@ class ErrorRate:
     thresholds: Errors
     name: ClassVar[str] = "rate"
     channel: ClassVar[Channel] = Channel.ERRORS
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[str]] = frozenset()
 
     def start(self) -> Tally:
@@ -56,8 +56,11 @@ class ErrorRate:
 
     def step(self, state: Tally, event: Event, call: Call | None) -> tuple[Tally, tuple[Finding, ...]]:
         """The tally after ``call``."""
-        if call is None or call.fault is Fault.OUTAGE or (call.moved and call.fault is Fault.OWN):
-            return state, NONE  # a test that fails otherwise after an edit is work
+        if call is None or call.together or (call.moved and call.fault is Fault.OWN):
+            return state, NONE  # it could not have learned yet; a test that fails otherwise after an edit is work
+        if call.fault is Fault.OUTAGE:
+            state.row, state.seqs = 0, []
+            return state, state.levels.over(ROW, Channel.ERRORS, seq=event.seq)
         failed = call.fault is not Fault.NONE
         state.last.append((call.seq, failed))
         state.failed += failed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watchdogd.core.detect.keys import text_key
-from watchdogd.core.detect.outage_words import is_outage, speaks_of_outage
+from watchdogd.core.detect.outage_signs import core_of, is_outage, speaks_of_outage
 from watchdogd.core.events import Text, ToolFinished
 
 HEAD_CHARS = 400
@@ -203,8 +203,6 @@ def _negative(head: str) -> tuple[bool, bool]:
     return strong or _NEGATIVE.search(low) is not None, strong
 
 
-SIGNED_CHARS = 600
-"""Of an error's text that its signature is made from."""
 SIGNED_WORDS = 14
 """Words that make a signature."""
 
@@ -221,40 +219,3 @@ def signature(text: Text, words: Sequence[str]) -> int:
             core = core.replace(word, " ")
     found = _WORD.findall(_LOCATION.sub(" ", _QUOTED.sub(" ", core)))
     return text_key(" ".join(found[:SIGNED_WORDS]).lower() or core[:80])
-
-
-def core_of(text: Text) -> str:
-    """The part of an error that says what is wrong: of a stack trace its last line, else its head."""
-    head = text.head[:SIGNED_CHARS]
-    if "Traceback (most recent" in head:
-        whole = (text.tail or text.head)[-SIGNED_CHARS:].rstrip()
-        return whole.rpartition("\n")[2]
-    return head
-
-
-ALIKE_CALLS = 3
-"""Failures in a row, of several tools, with one signature, from which the fault lies outside of all of them."""
-
-
-@dataclass(slots=True)
-class Alike:
-    """Failures in a row with one signature."""
-
-    key: int = 0
-    count: int = 0
-    tool: str = ""
-    several: bool = False
-    """Not all of one tool."""
-
-    def outside(self, tool: str, key: int) -> bool:
-        """Takes one more failure; whether several tools now fail alike."""
-        if key != self.key:
-            self.key, self.count, self.tool, self.several = key, 0, tool, False
-        self.count += 1
-        self.several = self.several or tool != self.tool
-        return self.several and self.count >= ALIKE_CALLS
-
-    def over(self) -> None:
-        """Something worked."""
-        self.key = self.count = 0
-        self.several = False

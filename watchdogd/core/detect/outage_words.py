@@ -1,97 +1,120 @@
-"""Whether a text speaks of the network or of a service that cannot answer: shapes, for want of a typed status."""
+"""What is said of the network and of services that cannot answer, as word stems in a dozen languages.
+
+No stem decides: a *thing* out there and something *wrong* with it have to stand near each other (``outage_signs``).
+Stems are compared with the beginnings of words, so that endings and compounds do not matter.
+"""
 
 from __future__ import annotations
 
-import re
+THING, OBJECT, WRONG, AMISS, OUTAGE, PASSING, NO, REACH = (1 << n for n in range(8))
+"""Senses, as bits: a thing of the network; what may be one; plainly wrong; perhaps wrong; both in one (unreachable); it
+will pass; a denial; what is denied of a service (to answer, to be reached)."""
 
-from watchdogd.core.events import Text
-
-HEAD_CHARS = 400
-"""Of a text, from its head, that is looked at."""
-
-_SHAPES = (
-    r"(?:http\S{0,12}|status|code|error|returned|response|got)\W{1,4}(?:50\d|52\d|429)\b",
-    r"(?:\A|\n)\W{0,4}(?:50\d|52\d|429)\b[ :-]{1,3}(?:service|bad|gateway|backend|server|internal|proxy"
-    r"|too|temp|upstream|error|web|site|origin|over|time|unavail|no )",
-    r"\A(?:\w+ ){0,2}unavailable",
-    r"\b(?:service|server|site|system|host|network|gateway|endpoint|api|code|temporarily"
-    r"|currently)\W{1,3}(?:\w+ ){0,3}unavailable",
-    r"bad gateway",
-    r"gateway time",
-    r"timed[ -]?out",
-    r"\b(?:request|operation|handshake|connect\w*|read|i/o|deadline|query) time-?out",
-    r"\btime-?out (?:of|after|while|waiting|exceeded|expired|error|was)",
-    r"time-?out(?:error|exception)",
-    r"deadline (?:was )?exceeded",
-    r"\be(?:conn|host|net|ai |timedout|pipe|notfound)\w{0,12}",
-    r"getaddrinfo",
-    r"\bconnect(?:ion)?s?\W{1,3}(?:\w+\W{1,3}){0,3}?(?:refused|reset|closed|aborted|lost|error|fail\w*"
-    r"|timed|time-?out|dropped|terminated|interrupted|broken|denied by)",
-    r"\b(?:clos\w+|reset\w*|lost|dropp\w+|refus\w+|terminat\w+|interrupt\w+|too many"
-    r"|no) (?:\w+ ){0,2}connections?\b",
-    r"(?:failed|could ?n[o'’]t|unable|can ?n?[o'’]t) (?:to )?(?:connect|reach|resolve|look ?up)",
-    r"disconnected",
-    r"connect ?timeout",
-    r"name resolution",
-    r"no route to host",
-    r"unreachable",
-    r"\bdial (?:tcp|udp)",
-    r"server misbehav",
-    r"\b(?:is|are|went|currently) offline",
-    r"no internet",
-    r"overload",
-    r"rate.?limit(?!\W{1,3}\d)",
-    r"too many (?:requests|connections)",
-    r"socket hang up",
-    r"broken pipe",
-    r"limit per",
-    r"(?:requests?|calls?) per",
-    r"experiencing (?:\w+ ){0,2}(?:load|traffic|demand)",
-    r"(?:heavy|high|under) load",
-    r"high demand",
-    r"too busy",
-    r"server (?:is )?busy",
-    r"(?:over|at|exceeded) capacity",
-    r"upstream (?:\w+ ){0,2}(?:error|fail|connect|request|server|time|service|prematurely|sent)",
-    r"(?:upstream|backend|proxy) (?:\w+ ){0,3}(?:error|fail\w*|unavailable|timed?|down)",
-    r"(?:internal|remote) (?:server )?error",
-    r"server error",
-    r"network ?(?:is (?:down|un|off|not|lost|busy|slow)|error|failure|down|problem|issue|changed)",
-    r"(?:service|host|name) (?:or service )?not known",
-    r"\bdns (?:\w+ ){0,2}(?:error|fail|lookup|resol)",
-    r"\b(?:tls|ssl)\b.{0,40}(?:handshake|fail|eof)",
-    r"(?:try|retry|come back|check back)(?: \w+)?(?: (?:again|later|(?:after|in) (?:an?|some|few|\d+))\b){1,3}",
-    r"again later",
-    r"retry[- ]after:? \d",
-    r"temporar(?:y|ily) (?:\w+ )?(?:un|fail|error|problem|issue|down|over|out|disabled|suspended|limit)",
-    r"(?:under|for|scheduled|undergoing) (?:\w+ )?maintenance",
-    r"maintenance (?:mode|window|work)",
-    r"technical (?:difficult|problem|issue)",
-    r"service (?:is )?(?:down|disrupt|degrad|interrupt)",
-    r"peer (?:closed|reset)",
-    r"max(?:imum)? retries",
-    r"no (?:response|answer|reply) from",
-    r"(?:did|does|is) ?n[o'’]t respond",
+_STEMS = {
+    THING: """
+    server service serviced host hostname gateway proxy proxies upstream backend endpoint provider network internet
+    connection socket peer broker cluster quorum shard tunnel dns resolver nameserver tls ssl handshake tcp udp http
+    https grpc rpc database datastore vpn cdn loadbalancer balancer datacenter router modem uplink backplane
+    sentinel replica protocol quota throughput concurrency capacity remote webhook website downstream ingress egress
+    bandwidth packets daemon appliance microservice lambda middleware dienst verbindung netz netzwerk gegenstelle
+    leitung datenbank anbieter serveur connexion réseau passerelle hôte fournisseur servidor servicio conexi enlace
+    proveedor serviço conexão rede ligação servizio connession fornitore verbinding netwerk serwer serwera usługa
+    usługi połączen sieć sieci сервер соединен подключен сеть сети сервис служба шлюз хост хосту узел sunucu bağlant
+    hizmet tjänst anslutning nätverk värd palvelin yhteys tjeneste forbindelse tilkobling služba služby připojení
+    spojení síť szerver kapcsolat szolgáltatás máy
+    """,
+    OBJECT: """
+    api link channel node nodes leader pool stream mirror tenant request requests call calls query transaction rate
+    load demand traffic queue model inference partition coordinator region instance worker workers responder
+    listener subscriber consumer carrier port route mesh session transport master primary standby dependency origin
+    resource resources system platform app backend batch job scheduler registry repository bucket transfer download
+    upload fetch response reply target terminal connect volume slots lease pod scanner gpu anfrage anfragen
+    warteschlange rechner abfrage auftrag seite requête demande système délai red solicitud petición cola sistema
+    tiempo pedido fila tempo richiesta coda aanvraag systeem wachtrij żądan zapytan запрос система
+    """,
+    WRONG: """
+    down refuse refused refuses refusing reset resets closed dropped drops lost losing broke broken interrupted dead
+    died gone away busy exhaust saturat stalled stalls hung shutting shutdown drained draining unhealthy degrad
+    disrupt truncat premature expired evicted preempt offline flapping booting recovering failover unstable heavy
+    peak severed misbehav crashed blackhole silent outdated backpressure hangs deadline overrun terminated aborted
+    restarting rebooting backlog swamped choked starved spike surge full severe fenced demoted isolated partitioned
+    unplugged vanished forced exceeded elapsed excessive excessively rejecting rejected lame poisoned quiesc eof
+    unassigned ausgefallen unterbroch abgebroch verweiger abgelaufen abgewiesen getrennt verloren ausgelast gestört
+    störung abgerissen abgelehn zusammengebroch beendet perdu perdue rompu rompue refusé coupé expiré dépass satur
+    interromp panne fermé écoulé caído caída rechaz perdid agotad agotó cerrad interrump cortad vencid saturad caiu
+    recusad esgotad fechad encerrad excedid caduto caduta rifiutat perso persa scadut chius esaurit interrott
+    superat saturo verbroken geweiger verlopen gesloten verstreken odrzuc utracon przerwan wygas zerwan upłyn awari
+    разорв сброш отказ потерян закрыт прерван превыш оборв истек истёк kesild reddedil doldu koptu düştü nekad
+    nekade bröts avbruten avbröts katke afbrudt avbrutt přeruš odmítn vypršel megszakad elutasít mistet
+    """,
+    AMISS: """
+    fail fails failed failing failure error errors errored limit limits limited exceed exceeds violat closing closes
+    close drop abort interrupt terminate reject trouble problem problems issue issues difficult malfunction loss cut
+    cancelled canceled unknown unresolved starting warming timed time suspended restart reboot reached incomplete
+    corrupt fault bad crash stuck many few unable waiting wait waited stopped stop unexpected unexpectedly
+    misconfigured blocked sick empty fehler fehlgeschlagen gescheitert wartung probleme zeit échou échec erreur
+    fallo falló máximo falha falhou erro limite fallit errore mislukt fout błąd ошибк сбой hata başarısız misslyck
+    fel virhe fejl feil chyba selhal hiba
+    """,
+    OUTAGE: """
+    unavailab unreachab overload timeout timeouts throttl ratelimit unrespons nonrespons outage brownout nxdomain
+    servfail congest disconnect hangup overcapacity unroutable gaierror econn überlast zeitüberschreit serverfehler
+    verbindungsfehler verbindungsabbr netzwerkfehler indisponib injoign surcharg inaccessib indispon sobrecarg
+    sovraccar irraggiung sobrecarr inacess inaccesib overbelast onbereikb onbeschikb niedostęp nieosiągal przeciąż
+    недоступ перегру таймаут ulaşılam otillgäng överbelast överlast utilgjeng utilgængel nedostupn přetíž elérhetetl
+    túlterhel saavuttamat ylikuormit
+    """,
+    PASSING: """
+    later temporar retry retries retrying retried retryable momentar shortly again backoff attempt attempts tries
+    transient maintenance moment minutes seconds soon meantime intermittent reconnect currently später vorübergeh
+    erneut nochmal versuch kürze derzeit tard réessay momentan ultérieur tentative tentatives essay actuellement
+    tarde temporal inténtel reintent intento intentos luego novament tente temporár riprov tardi temporane opnieuw
+    straks tijdelijk później ponownie spróbuj chwil tymczas позже повтор попыт временно sonra tekrar senare försök
+    uudelleen myöhemmin později znovu később újra senere igen
+    """,
+    NO: """
+    not no cannot cant can't never none without unable couldn't didn't doesn't isn't won't couldnt nobody nothing
+    failed failing fails fail failure lacks haven't hasn't wasn't impossible lost nicht kein keine konnte pas aucun
+    aucune não nao sem non nessun nessuna impossibile niet geen nie brak не нет нельзя inte ingen ei ikke není nelze
+    nem nincs imposible
+    """,
+    REACH: """
+    reach reachable connect connected connecting respond responded responding response answer answered answering
+    reply replies resolve resolved resolving resolution contact contacted route available availability responsive
+    establish establishing listening accepting handshake lookup healthy heartbeat acquire obtain acknowledg negotiat
+    leader quorum capacity pong backends brokers upstreams responders connection connectivity signal internet
+    network erreichbar erreichen verfügbar antwort antwortet verbinden aufgelöst hergestellt aufgebaut erreicht
+    répond réponse joindre disponible joignable établir contacter atteindre connecter responde respuest conectar
+    alcanz estable resolver responder respost disponív alcanç contactar contatar risposta risponde disponibil
+    raggiung connetter bereik antwoord beschikbaar dostępn odpowied odpowiada połączyć отвеч ответ доступ
+    подключиться соединиться удалось yanıt svar nås nå tillgäng vastaa tilgjeng odpověd dostupn válasz elérhető
+    """,
+}
+_ALIKE = (
+    "requested requester requesting rated rates modeled restaurant systematic required requirement resettable namely"
 )
-_OUTAGE = re.compile("|".join(_SHAPES))
-_BARE_STATUS = re.compile(r"\W{0,8}(?:50\d|52\d|429)\W{0,8}")
-_HINTS = tuple(
-    """unavailable|gateway|timed|timeout|time-out|time out|deadline|econn|ehost|enet|eai|epipe|enotf|etime|getaddr
-    |connect|resol|to reach|t reach|reachable|lookup|look up|no route|dial |misbehav|offline|internet|overload
-    |rate limit|rate-limit|ratelimit|too many|hang up|broken pipe|limit per|s per|l per|t per|y load|h load|er load
-    |g load|traffic|demand|busy|capacity|upstream|backend|proxy|server error|remote error|internal|network
-    |not known|dns|tls|ssl|try|come back|check back|again later|temporar|maintenance|technical|service|peer |retries
-    |no response|no answer|no reply|respond|50|52|429""".replace("\n    ", "").split("|")
-)
+"""Words that only begin like one of them."""
+HEAD = 4
+"""Stems up to this length are whole words or their plurals (letters)."""
 
 
-def speaks_of_outage(head: str) -> bool:
-    """Whether ``head`` has the shape of an outage's message."""
-    low = head.lower().replace("_", " ")
-    return any(hint in low for hint in _HINTS) and _OUTAGE.search(low) is not None
+def _by_head() -> dict[str, tuple[tuple[str, int], ...]]:
+    found: dict[str, dict[str, int]] = {}
+    for sense, stems in (*_STEMS.items(), (0, _ALIKE)):
+        for stem in stems.split():
+            mine = found.setdefault(stem[:HEAD], {})
+            mine[stem] = mine.get(stem, 0) | sense
+    return {head: tuple(stems.items()) for head, stems in found.items()}
 
 
-def is_outage(text: Text) -> bool:
-    """Whether an error speaks of the network or of a service; only asked once it is known to be an error."""
-    head = text.head[:HEAD_CHARS]
-    return speaks_of_outage(head) or _BARE_STATUS.fullmatch(head) is not None
+BY_HEAD = _by_head()
+"""The stems under their first letters: a word is compared with few of them."""
+
+
+def senses_of(word: str) -> int:
+    """The senses of ``word`` (small letters), as bits; those of the longest stem."""
+    best, found = 0, 0
+    for stem, senses in BY_HEAD.get(word[:HEAD], ()):
+        if len(stem) > best and (word == stem or word == f"{stem}s" or (len(stem) > HEAD and word.startswith(stem))):
+            best, found = len(stem), senses
+    return found

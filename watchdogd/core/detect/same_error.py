@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
-from watchdogd.core.detect.failures import Fault, core_of
+from watchdogd.core.detect.failures import Fault
+from watchdogd.core.detect.outage_signs import core_of
 from watchdogd.core.detect.thresholds import Errors
 from watchdogd.core.events import Event
 from watchdogd.core.health import Channel, Finding, Severity
@@ -35,7 +36,7 @@ class SameError:
     thresholds: Errors
     name: ClassVar[str] = "same-error"
     channel: ClassVar[Channel] = Channel.ERRORS
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset()
 
     def start(self) -> Signature:
@@ -44,8 +45,8 @@ class SameError:
 
     def step(self, state: Signature, event: Event, call: Call | None) -> tuple[Signature, tuple[Finding, ...]]:
         """The streak after ``call``."""
-        if call is None or call.fault is Fault.OUTAGE or (call.moved and call.fault is Fault.OWN):
-            return state, NONE  # a test that fails otherwise after an edit is work
+        if call is None or call.together or call.fault is Fault.OUTAGE or (call.moved and call.fault is Fault.OWN):
+            return state, NONE  # it could not have learned yet; a test that fails otherwise after an edit is work
         if call.fault is Fault.NONE:
             if state.count:
                 state.calm += 1
