@@ -70,6 +70,8 @@ class Call:
     """Failed before, and now answers otherwise, after something new was done in between: work on it goes on."""
     acts: int
     """How many different acts with an effect the run had done by then."""
+    unsaid: bool
+    """Failed, and neither its text nor the calls around it say whose fault it is."""
     together: bool
     """Failed, and was asked for before an earlier failure was known: one decision in several calls."""
     text: Text
@@ -200,9 +202,9 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
     took_s = done.duration_s
     if took_s is None and event.at is not None and intent.at is not None:
         took_s = event.at - intent.at
-    fault, error = _fault(state, done, intent, took_s, event.at, new=not worked)
+    fault, error, unsaid = _fault(state, done, intent, took_s, event.at, new=not worked)
     if change in _MOVING and done.outcome == "unknown" and done.exit_code is None:
-        fault, error = Fault.NONE, 0  # only its words say error, and its numbers go somewhere
+        fault, error, unsaid = Fault.NONE, 0, False  # only its words say error, and its numbers go somewhere
     seen.failed = fault is not Fault.NONE
     together = seen.failed and intent.seq < state.failed_seq
     if seen.failed and not together:
@@ -229,6 +231,7 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
         waits=waits,
         moved=moved,
         acts=state.acts,
+        unsaid=unsaid,
         together=together,
         text=done.result,
     )
@@ -260,7 +263,7 @@ def _waits(state: CallState, intent: Intent, seen: Answers, answer: Text) -> boo
 
 def _fault(
     state: CallState, done: ToolFinished, intent: Intent, took_s: float | None, at: float | None, *, new: bool
-) -> tuple[Fault, int]:
+) -> tuple[Fault, int, bool]:
     habit, tool = state.habits.get(done.tool), done.tool[:120]
     if habit is None:
         habit = state.habits[done.tool] = Habit()
@@ -270,12 +273,12 @@ def _fault(
     if fault is Fault.NONE:
         habit.take(done.result.head[:8].lstrip())
         state.around.works(tool, state.number)
-        return fault, 0
-    error = signature(done.result, intent.words)
+        return fault, 0, False
+    error, side = signature(done.result, intent.words), Side.OWN
     if fault is not Fault.DENIED:
         side = Side.OUTSIDE if fault is Fault.OUTAGE else side_of(core_of(done.result))
         told = done.outcome == "error" or done.exit_code is not None
         took_s = took_s if told and intent.effect is Effect.READ else None
         if state.around.outside(side, tool, error, state.number, at, took_s, new=new or not told):
             fault = Fault.OUTAGE
-    return fault, error
+    return fault, error, fault is Fault.OWN and side is Side.OPEN

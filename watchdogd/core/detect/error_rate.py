@@ -10,6 +10,7 @@ from typing import ClassVar
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.failures import Fault
+from watchdogd.core.detect.surroundings import WINDOW_CALLS
 from watchdogd.core.detect.thresholds import Errors
 from watchdogd.core.events import Event
 from watchdogd.core.health import Channel, Finding, Severity
@@ -35,6 +36,8 @@ class Tally:
     """Calls and failures seen in calm, fading."""
     last: deque[tuple[int, bool]] = field(default_factory=deque)
     failed: int = 0
+    unsaid: list[tuple[int, int, float]] = field(default_factory=list)
+    """The last failures that nobody has explained: (number of the call, its event, what it added to the score)."""
     row: int = 0
     seqs: list[int] = field(default_factory=list)
     levels: Levels = field(default_factory=Levels)
@@ -59,9 +62,11 @@ class ErrorRate:
         if call is None or call.together or (call.moved and call.fault is Fault.OWN):
             return state, NONE  # it could not have learned yet; a test that fails otherwise after an edit is work
         if call.fault is Fault.OUTAGE:
-            state.row, state.seqs = 0, []
+            _forgive(state, call.number)
             return state, state.levels.over(ROW, Channel.ERRORS, seq=event.seq)
         failed = call.fault is not Fault.NONE
+        if call.unsaid:
+            state.unsaid = [*state.unsaid[-WINDOW_CALLS:], (call.number, call.seq, self._weight(state, failed=True))]
         state.last.append((call.seq, failed))
         state.failed += failed
         if len(state.last) > self.thresholds.window_calls:
@@ -120,3 +125,12 @@ class ErrorRate:
         text = f"{state.row} calls in a row failed"
         risk = graded(state.row, limits.row_warn, limits.row_crit)
         return state.levels.raised(ROW, Channel.ERRORS, severity, risk, text, tuple(state.seqs))
+
+
+def _forgive(state: Tally, number: int) -> None:
+    """Takes back what failures right before an outage have added that did not say what they were."""
+    near = {seq: weight for then, seq, weight in state.unsaid if number - then <= WINDOW_CALLS}
+    state.score = max(0.0, state.score - sum(near.values()))
+    state.failed -= sum(failed and seq in near for seq, failed in state.last)
+    state.last = deque((seq, failed and seq not in near) for seq, failed in state.last)
+    state.unsaid, state.row, state.seqs = [], 0, []

@@ -11,7 +11,18 @@ import re
 from enum import IntEnum
 from functools import lru_cache
 
-from watchdogd.core.detect.outage_words import AMISS, NO, OBJECT, OUTAGE, PASSING, REACH, THING, WRONG, senses_of
+from watchdogd.core.detect.outage_words import (
+    AMISS,
+    GENERAL,
+    NO,
+    OBJECT,
+    OUTAGE,
+    PASSING,
+    REACH,
+    THING,
+    WRONG,
+    senses_of,
+)
 from watchdogd.core.events import Text
 
 HEAD_CHARS = 600
@@ -20,8 +31,12 @@ MOST_WORDS = 90
 """Words of it that are weighed."""
 NEAR = 5
 """Words between which a thing and what is wrong with it belong together."""
+CLOSE = 2
+"""The same for words that stand in every error."""
 ENOUGH = 3
 """Points that make an error an outage."""
+HINTED = 2
+"""Points that do where nothing speaks for the agent's own fault."""
 SURE = 4
 """Points that make a text, which nothing else says is an error, one that reports an outage."""
 MARKED = 5
@@ -91,15 +106,31 @@ _SHAPES = re.compile(
     r"|servers?|instances?|backends?|endpoints?|capacity|quorum|leader|consumers?|connections?|hosts?|resolvers?"
     r"|targets?"
     r"|upstreams?)\b"
+    r"|took too long|too long to (?:respond|answer|reply|load|complete)|troppo tempo|zu lange|trop (?:de temps"
+    r"|longtemps?)"
+    r"|demasiado (?:tiempo|en)|слишком долго|te lang|max(?:imum)? (?:number of )?(?:clients|connections|sessions"
+    r"|requests)"
     r"|unexpected (?:eof|end of (?:stream|response))|server misbehav|retry[- ]after:? \d|(?:too|currently) busy"
     r"|\bis busy|(?:service|host|name) (?:or service )?not known|\btry again (?:later|in (?:a|an|some|few|\d))"
     r"|again later"
     r"|come back|check back|slow down\b|backing off|give up after|giving up after|gave up after",
 )
+_SORRY = re.compile(
+    r"\b(?:on|at) our (?:side|end)\b|\bour (?:engineers|team|servers?|systems?|service)\b|\bstatus page\b"
+    r"|\bwe(?:['’]re| are) (?:experiencing|having|seeing|aware|working on|currently)\b|\bsomething (?:went wrong"
+    r"|broke)\b"
+    r"|\bunexpected (?:error|problem|condition|failure)s? (?:has |have )?(?:occurred|during|while|happened)"
+    r"|\bencountered an (?:unexpected|internal)|\binternal (?:error|failure|fault)|\bunable to process (?:your|the"
+    r"|this) request"
+    r"|\binterner? (?:server)?fehler|\berreur interne|\berror interno|\berro interno|\berrore interno"
+    r"|внутренняя ошибка"
+    r"|内部错误|内部エラー|내부 오류"
+)
+"""A service that speaks of itself, and blames itself."""
 _WAITED = re.compile(
     r"\b(?:after|within|in|for|of|exceeded|waited|took|over|timeout\W{1,3}|nach|innerhalb|après|depuis|después de"
     r"|tras|após"
-    r"|dopo|entro|na|po|через|за|efter)\s?(?:waiting )?(?:of |for )?\d+(?:[.,]\d+)?\s?"
+    r"|dopo|entro|na|po|через|за|efter)\s?(?:waiting )?(?:of |for |the |a )?\d+(?:[.,]\d+)?\s?"
     r"(?:ms|m?secs?|s|sec|seconds?|milliseconds?|minutes?|sekunden|secondes|segundos|secondi|sekund|секунд\w*|сек|мс"
     r"|sn)\b",
 )
@@ -144,7 +175,8 @@ _OWN_PLAIN = re.compile(
     r"|number ?format"
     r"|array ?index\w*|no ?such ?\w+) ?(?:error|exception)\b"
     r"|\bassert(?:ion)?\b|\bexpected\b.{1,80}\b(?:but|got|received|actual|found|saw|to (?:be|equal|have))\b"
-    r"|::test|\btest \w+(?:, test|::| failed)|\btests? (?:\w+ )?failed\b|\bfailed tests?\b|[✗✘]|\bbut (?:was|got)\b"
+    r"|\bwant(?:ed)?\b.{1,60}\b(?:have|got)\b|\bfail: test|::test|\btest \w+(?:, test|::| failed)"
+    r"|\btests? (?:\w+ )?failed\b|\bfailed tests?\b|[✗✘]|\bbut (?:was|got)\b"
     r"|\bmust (?:not )?(?:be|have|match|contain|start|specify|provide)\b|\bno such (?!host|server|service)\w+"
     r"|\bno module named|\bcommand not found|\bis not (?:a|an|defined|recogni[sz]ed|supported|callable|iterable)\b"
     r"|\b(?:permission|access|privileges?) (?:is |was )?denied|\bforbidden\b|\bunauthori[sz]ed\b|\bnot authori[sz]ed"
@@ -152,7 +184,10 @@ _OWN_PLAIN = re.compile(
     r"|\b(?:cannot|can ?n[o'’]t|could ?n[o'’]t|unable to) (?:find|locate|import|parse|(?:open|read|load|access"
     r"|stat)(?! (?:an? "
     r"|the )?(?:\w+ )?(?:connection|socket|url|stream|host|server|service|endpoint|port|api)))\b"
-    r"|\boption\b.{0,40}\bunknown\b|\bundeclared\b|\bdisk quota\b|\b\d+ failed, \d+ passed"
+    r"|\b(?:cannot|can ?n[o'’]t) (?:assign|convert|cast|compare|use|index|call|iterate|infer|borrow|set|be|delete"
+    r"|cancel|book"
+    r"|change|edit|redeclare|reply)\b|\boption\b.{0,40}\bunknown\b|\bundeclared\b|\bdisk quota\b"
+    r"|\b\d+ failed, \d+ passed"
     r"|\bunknown (?:option|argument|flag|command|param\w*|field|column|key|keyword|attribute|method|function"
     r"|variable|type"
     r"|subcommand|user|tool|property|table|database|id)\b|\bunrecogni[sz]ed (?:option|argument|command)"
@@ -202,7 +237,7 @@ _NAMED = re.compile(
 def side_of(text: str) -> Side:
     """Where the error that ``text`` tells of lies."""
     outside, own = points(text[:HEAD_CHARS])
-    if outside >= ENOUGH and outside > own:
+    if outside > own and outside >= (ENOUGH if own else HINTED):
         return Side.OUTSIDE
     return Side.OWN if own else Side.OPEN
 
@@ -244,7 +279,7 @@ def points(head: str) -> tuple[int, int]:
     spaced = low.replace("_", " ")
     if not head.isascii() and _SCRIPT.search(head):
         marks += 3
-    if _SHAPES.search(spaced):
+    if _SHAPES.search(spaced) or _SORRY.search(spaced):
         marks += 3
     worded = _worded(spaced)
     outside = max(marks, worded) + (min(marks, worded) > 1)
@@ -261,29 +296,29 @@ def _worded(text: str) -> int:
     """Points of the words of ``text``: a thing and what is wrong with it, near each other."""
     words = _WORD.findall(text, 0, 2_000)[:MOST_WORDS]
     sensed = [(at, found) for at, word in enumerate(words) if (found := senses_of(word))]
-    best = passing = 0
-    strong = False
-    things: set[int] = set()
+    strong = any(found & THING for _, found in sensed)
+    best = passing = things = 0
     for index, (at, senses) in enumerate(sensed):
         if senses & OUTAGE:
             best = max(best, 3)
         passing += bool(senses & PASSING)
-        if senses & (THING | OBJECT):
-            things.add(at)
-            strong = strong or bool(senses & THING)
+        things += bool(senses & (THING | OBJECT))
         for there, other in sensed[index + 1 : index + 1 + NEAR]:
             if there - at > NEAR:
                 break
-            best = max(best, _paired(senses, other), _paired(other, senses))
+            best = max(best, _paired(senses, other, there - at), _paired(other, senses, there - at + 1))
             if there - at < NEAR and ((senses & NO and other & REACH) or (senses & REACH and other & NO)):
-                best = max(best, 2 + bool(strong or (senses | other) & THING))
+                best = max(best, 1 + 2 * strong)
     if not best:
         return int(passing >= 2)
-    return best + min(2, passing) + (best > 2 and len(things) > 1)
+    return best + min(2, passing) + (best > 2 and things > 1)
 
 
-def _paired(thing: int, wrong: int) -> int:
-    """What a thing and what is wrong with it say together."""
-    if not wrong & (WRONG | AMISS) or not thing & (THING | OBJECT):
+def _paired(thing: int, wrong: int, apart: int) -> int:
+    """What a thing and what is wrong with it say together.
+
+    "Error" stands in every error, and has to stand close by: "link failure", but not "error: the link".
+    """
+    if not wrong & (WRONG | AMISS) or not thing & (THING | OBJECT) or (wrong & GENERAL and apart > CLOSE):
         return 0
     return 1 + bool(thing & THING) + bool(wrong & WRONG)

@@ -10,7 +10,8 @@ from watchdogd.core.detect.outage_signs import Side
 WINDOW_CALLS = 6
 """Finished calls that still say something about the next."""
 OTHERS = 2
-"""Outages among them from which a failure beside them that says nothing belongs to them."""
+"""Outages among them from which a failure beside them that says nothing belongs to them; one will do where no failure
+among them was the agent's own."""
 ALIKE_CALLS = 3
 """Failures with one signature, of several tools, from which the fault lies outside of all of them."""
 ALIKE_S = 60.0
@@ -79,8 +80,8 @@ class Surroundings:
             self.last.popleft()
 
     def _among_outages(self) -> bool:
-        outside = self.last.count(Side.OUTSIDE)
-        return outside >= OTHERS and outside > 2 * self.last.count(Side.OWN)
+        outside, own = self.last.count(Side.OUTSIDE), self.last.count(Side.OWN)
+        return outside > 2 * own and outside >= (OTHERS if own else 1)
 
     def _one_deadline(self, took_s: float | None) -> bool:
         before, self.took_s = self.took_s, took_s or 0.0
