@@ -96,7 +96,7 @@ def test_what_is_no_file_is_said(tmp_path: Path, command: str) -> None:
         db.execute("CREATE TABLE t (a)")
     db.close()
     status, _, err = run(command, missing, directory, other)
-    assert status == 1
+    assert status == 2
     assert err.splitlines() == [
         f"{missing}: cannot be read: No such file or directory",
         f"{directory}: a directory without a daemon's record (worker/record.db)",
@@ -269,7 +269,7 @@ def test_a_drill_without_a_healthy_recording_says_so(tmp_path: Path) -> None:
     path = tmp_path / "bad"
     path.write_text(line(labels={"task_success": False}))
     status, _, err = run("drill", path)
-    assert (status, err) == (1, "nothing to drill: all 1 recordings are labelled bad\n")
+    assert (status, err) == (1, "nothing to drill: 1 recording, all labelled bad\n")
 
 
 def test_a_files_name_cannot_write_to_the_terminal(tmp_path: Path) -> None:

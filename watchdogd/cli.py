@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
+from watchdogd.commands.manual import epilog
 from watchdogd.core.errors import ConfigError, WatchdogdError
 
 CONFIG_ERROR = 2
+"""Also of what was typed wrongly."""
 NO_DAEMON = 4
 
 
 class Ordered(TyperGroup):
     """Commands in the order a new user needs them."""
 
+
+MISTYPED: type[Exception] = typer.BadParameter.__mro__[2]
+"""What typer raises about a command line: click's ClickException, wherever this typer keeps it."""
 
 app = typer.Typer(
     name="watchdogd",
@@ -27,6 +33,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Runs an LLM agent under a separate overseer that can hold, correct and stop it, and asks people over MQTT.",
+    epilog="Begin with `watchdogd demo`, then `watchdogd init DIR`. Unless --config names a configuration, "
+    "./watchdogd.toml is taken, then /etc/watchdogd/watchdogd.toml.\n\nOn a terminal commands print text; piped, "
+    "check, status, escalations and checkpoints print JSON, and --json asks for it everywhere.",
 )
 
 
@@ -36,12 +45,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("init", "init", BEGIN),
     "check": ("check", "check", BEGIN),
     "run": ("run", "run", BEGIN),
-    "broker-config": ("status", "print_broker_config", BEGIN),
+    "broker-config": ("broker_config", "print_broker_config", BEGIN),
     "notify": ("notify", "notify", BEGIN),
-    "version": ("status", "version", BEGIN),
+    "version": ("broker_config", "version", BEGIN),
     "status": ("status", "status", WATCH),
-    "watch": ("status", "watch", WATCH),
-    "escalations": ("status", "escalations", WATCH),
+    "watch": ("watch", "watch", WATCH),
+    "escalations": ("escalations", "escalations", WATCH),
     "checkpoints": ("checkpoints", "checkpoints", WATCH),
     "approve": ("asking", "approve", DECIDE),
     "deny": ("asking", "deny", DECIDE),
@@ -66,7 +75,7 @@ def register(names: Iterable[str]) -> None:
     for name in names:
         module, function, panel = COMMANDS[name]
         command = getattr(importlib.import_module(f"watchdogd.commands.{module}"), function)
-        app.command(name, rich_help_panel=panel)(command)
+        app.command(name, rich_help_panel=panel, epilog=epilog(name))(command)
 
 
 @app.callback()
@@ -81,7 +90,12 @@ def main() -> int:
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     register([wanted] if wanted in COMMANDS else COMMANDS)
     try:
-        app(standalone_mode=True)
+        done = typer.main.get_command(app).main(prog_name="watchdogd", standalone_mode=False)
+    except MISTYPED as why:
+        return _mistyped(why)
+    except typer.Abort:
+        sys.stderr.write("nothing was done\n")
+        return 1
     except ConfigError as why:
         sys.stderr.write(f"{why}\n")
         return CONFIG_ERROR
@@ -91,4 +105,15 @@ def main() -> int:
     except WatchdogdError as why:
         sys.stderr.write(f"watchdogd: {why}\n")
         return 1
-    return 0
+    return done if isinstance(done, int) else 0
+
+
+def _mistyped(why: Exception) -> int:
+    """Says what was typed wrongly, in one line, and where the right words stand; the exit status."""
+    message: Callable[[], str] = getattr(why, "format_message", why.__str__)
+    text = " ".join(message().split())
+    context = getattr(why, "ctx", None)
+    command = context.command_path if context is not None else "watchdogd"
+    if text:  # else no command was named at all, and the help has been printed
+        sys.stderr.write(f"{command}: {text} ({command} --help)\n")
+    return CONFIG_ERROR

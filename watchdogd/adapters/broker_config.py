@@ -87,6 +87,10 @@ def broker_config(topics: Topics, operators: Sequence[str], *, role_prefix: str 
 #
 # 1. Accounts (each command asks for a password; the first one takes -c to create the file):
 {accounts}
+#    watchdogd is told the passwords of {", ".join(role.value for role in Role)} and, for its command line, operator:
+#    systemd's LoadCredential=broker_password_NAME:FILE, or $WATCHDOGD_BROKER_PASSWORD_NAME. People keep their own.
+#    One more person later: a line under [broker.operators], one here and the ACL lines below, then
+#    systemctl reload mosquitto and systemctl restart watchdogd.
 #
 # 2. In mosquitto.conf. Beyond loopback use TLS: certfile, keyfile and a listener on 8883.
 password_file /etc/mosquitto/watchdogd.passwd

@@ -17,9 +17,12 @@ from watchdogd.settings.model import LOCAL_OPERATOR
 from watchdogd.wire import codec
 from watchdogd.wire.messages import Request, Response
 
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="the daemon's configuration file")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="the configuration; else ./watchdogd.toml, else /etc/watchdogd/watchdogd.toml"),
+]
 StateDir = Annotated[Path | None, typer.Option("--state-dir", help="the daemon's state folder, instead of --config")]
-User = Annotated[str, typer.Option("--user", "-u", help="the broker account to speak as")]
+User = Annotated[str, typer.Option("--user", "-u", help="whose broker account to use")]
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 Text = Annotated[list[str] | None, typer.Argument(help="words for the record, or for the model")]
 
@@ -85,7 +88,10 @@ def approve(
     user: User = LOCAL_OPERATOR,
     as_json: AsJson = False,
 ) -> None:
-    """Approve the exact action a question shows (or the release it asks for)."""
+    """Approve the exact action a question shows, once (or the release it asks for).
+
+    Words after the id go to the record; to a question the agent asked, they are its answer.
+    """
     send(
         "approve",
         target=question,
@@ -105,7 +111,7 @@ def deny(
     user: User = LOCAL_OPERATOR,
     as_json: AsJson = False,
 ) -> None:
-    """Deny what a question asks; the words go to the model."""
+    """Deny what a question asks; the words go to the model. A pause it was about stays."""
     send(
         "deny",
         target=question,
@@ -124,7 +130,7 @@ def ack(
     user: User = LOCAL_OPERATOR,
     as_json: AsJson = False,
 ) -> None:
-    """Acknowledge a notice."""
+    """Acknowledge a notice: it leaves the inbox."""
     send("ack", target=notice, config=config, state_dir=state_dir, user=user, as_json=as_json)
 
 
@@ -147,7 +153,11 @@ def resume(
     user: User = LOCAL_OPERATOR,
     as_json: AsJson = False,
 ) -> None:
-    """Release what is paused."""
+    """Release what is paused: everything, or the one pause that is named by its latch or its question.
+
+    It also takes back a freeze or a kill by decision. What the supervisor froze because nobody was seen to watch it
+    thaws by itself, and what waits for an answer needs that answer: the reply says so.
+    """
     send("resume", target=target, text=text, config=config, state_dir=state_dir, user=user, as_json=as_json)
 
 
@@ -158,7 +168,7 @@ def nudge(
     user: User = LOCAL_OPERATOR,
     as_json: AsJson = False,
 ) -> None:
-    """Say something to the worker's model."""
+    """Say something to the worker's model, in the run that is under way."""
     send("nudge", text=" ".join(text), config=config, state_dir=state_dir, user=user, as_json=as_json)
 
 
@@ -180,7 +190,7 @@ def level(
     user: User = LOCAL_OPERATOR,
     as_json: AsJson = False,
 ) -> None:
-    """Set how much the worker may do unasked."""
+    """Set how much the worker may do unasked, until it is set again. `watchdogd check` shows the table of levels."""
     send("level", target=name, config=config, state_dir=state_dir, user=user, as_json=as_json)
 
 

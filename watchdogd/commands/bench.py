@@ -35,17 +35,14 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout (one per sweep).")] = False,
     config: Annotated[Path | None, typer.Option(help="Take the detectors' thresholds from this file.")] = None,
 ) -> None:
-    """Measure the detectors on recorded runs: AUROC, rates with 95 % intervals, steps from onset, cost.
-
-    Exit status 1 when anything could not be read; each is said with file and line.
-    """
+    """Measure the detectors on recorded runs: AUROC, rates with 95 % intervals, steps from onset, cost."""
     limits = thresholds_of(config)
     wanted = [parsed(one, limits) for one in sweep or ()]
     reading = Reading()
     runs = reading.readable(paths)
     if wanted:
         kept = list(runs)
-        for one in wanted:
+        for one in wanted if kept else ():
             rows = swept(one, limits, kept)
             if json:
                 sys.stdout.write(jsonlib.dumps(trade_off_json(one, limits, rows)) + "\n")
@@ -54,25 +51,28 @@ def bench(
     else:
         measured = measure(runs, detectors(limits))
         measured.unread = reading.unread
+        if not measured.runs:
+            raise typer.Exit(reading.status)
         if json:
             sys.stdout.write(jsonlib.dumps(as_json(measured)) + "\n")
         else:
             tables.show(*table(measured))
-    if reading.unread:
-        raise typer.Exit(1)
+    raise typer.Exit(reading.status)
 
 
 def table(measured: Measured) -> list[Table | Text | str]:
     """The measures for people: coverage first."""
     names = label_names(measured)
     parts: list[Table | Text | str] = [
-        f"{len(measured.runs)} runs, {measured.events} events, {measured.unread} unreadable"
+        f"{tables.counted(len(measured.runs), 'run')}, {tables.counted(measured.events, 'event')}, "
+        f"{measured.unread} unreadable"
     ]
     for name in names:
         bad = sum(run.labels.get(name) is True for run in measured.runs)
         good = sum(run.labels.get(name) is False for run in measured.runs)
         parts.append(f"  {name}: {bad} bad, {good} good, {len(measured.runs) - bad - good} unknown")
-    parts.append(f"  onset known in {sum(run.onset is not None for run in measured.runs)} runs")
+    known = tables.counted(sum(run.onset is not None for run in measured.runs), "run")
+    parts.append(f"  onset known in {known}")
     for name in names:
         parts += ["", _by_label(measured, name)]
     everything = tables.table("channel", "warn", "crit", "steps from onset to first warn", keep=("channel",))
@@ -103,7 +103,8 @@ def _by_label(measured: Measured, name: str) -> Table:
 def _steps(found: Sequence[float]) -> str:
     if not found:
         return "-"
-    return f"median {quantile(found, 0.5):.0f}, 90 % within {quantile(found, 0.9):.0f} ({len(found)} runs)"
+    runs = tables.counted(len(found), "run")
+    return f"median {quantile(found, 0.5):.0f}, 90 % within {quantile(found, 0.9):.0f} ({runs})"
 
 
 def _cost(measured: Measured) -> list[str]:

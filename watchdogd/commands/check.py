@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from watchdogd.commands.asking import Config
+from watchdogd.commands.client import config_of
 from watchdogd.core.access import RIGHTS
 from watchdogd.core.errors import ConfigError, Problem
 from watchdogd.core.events import Impact
@@ -23,7 +24,6 @@ from watchdogd.settings.explain import Explained, at_every_level, explain
 from watchdogd.settings.load import Loaded, load
 from watchdogd.settings.resolve import plain
 
-DEFAULT_CONFIG = Path("/etc/watchdogd/watchdogd.toml")
 BAD_CONFIG = 2
 """Exit status for a configuration that cannot be used."""
 
@@ -134,17 +134,23 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _show(console: Console, loaded: Loaded, data: Mapping[str, object]) -> None:
+def _show(console: Console, loaded: Loaded, data: Mapping[str, object], *, every: bool) -> None:
     settings = loaded.settings
+    left_out = 0
     values = Table("key", "value", "from", title="configuration", title_justify="left", box=None, pad_edge=False)
     for key, value in _leaves(plain(settings)):
         if key == "policy.rules":
             value = f"{len(settings.policy.rules)} rules"
         origin = loaded.origins[key]
+        if origin.kind == "default" and not every:
+            left_out += 1
+            continue
         style = "dim" if origin.kind == "default" else ""
         text = _shown(value)
         values.add_row(escape(key), escape(text.strip()), escape(str(origin)), style=style)
     console.print(values)
+    if left_out:
+        console.print(f"[dim]and {left_out} more at their defaults: --all[/]", highlight=False)
     missions = Table("mission", "starts", "may spend", "done when", box=None, pad_edge=False)
     for one in settings.missions:
         money = [] if one.budget_usd is None else [f"{one.budget_usd:.2f} USD"]
@@ -181,28 +187,39 @@ def _show_explanation(console: Console, command: str, seen: Assessment, found: t
 
 
 def check(
-    config: Annotated[Path, typer.Option("--config", "-c", help="The main file.")] = DEFAULT_CONFIG,
+    config: Config = None,
     command: Annotated[
-        str | None, typer.Option("--explain", metavar="COMMAND", help="What would the gate do with this command?")
+        str | None, typer.Option("--explain", metavar="COMMAND", help="what would the gate do with this command?")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="values at their defaults too")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal")] = False,
 ) -> None:
-    """Say whether the configuration is right, where each value comes from, and what the gate would do."""
+    """Say whether the configuration is right, where each value comes from, and what the gate would do with a command.
+
+    Every problem is said at once, each on a line: file:line: key: problem. Warnings, such as a missing key for the
+    model, go to stderr and leave the exit status 0.
+    """
     env = dict(os.environ)
     try:
-        loaded = load(config, env=env)
+        loaded = load(config_of(config), env=env)
         data = report(loaded, env) if command is None else explanation(loaded, command)
     except ConfigError as why:
         raise refuse(why, as_json=as_json) from None
     console = Console()
     if as_json or not console.is_terminal:
-        print(json.dumps(data, indent=2, ensure_ascii=False))
-        return
-    if command is not None:
+        print(json.dumps(data, indent=2, ensure_ascii=False), flush=True)
+    elif command is not None:
         _show_explanation(console, command, *explain(loaded, command))
-        return
-    _show(console, loaded, data)
+    else:
+        _show(console, loaded, data, every=every)
+        console.print("[green]valid[/]")
+    if command is None:
+        warn(loaded, data)
+
+
+def warn(loaded: Loaded, data: Mapping[str, object]) -> None:
+    """What is allowed and worth a second look, a line each, on stderr: piped JSON stays JSON."""
     missing = data["missing_secrets"]
+    err = Console(stderr=True, highlight=False)
     for line in [*(str(one) for one in loaded.warnings), *(missing if isinstance(missing, list) else [])]:
-        console.print(f"[yellow]warning[/] {escape(str(line))}", highlight=False, soft_wrap=True)
-    console.print("[green]valid[/]")
+        err.print(f"[yellow]warning:[/] {escape(str(line))}", soft_wrap=True)

@@ -15,11 +15,14 @@ from watchdogd.adapters.broker import CONNECTION_FILE
 from watchdogd.adapters.broker_connection import Connection
 from watchdogd.adapters.clock import SystemClock
 from watchdogd.adapters.mqtt import MqttBus
-from watchdogd.core.errors import BusDown, ConfigError
+from watchdogd.core.errors import BusDown, ConfigError, Problem
 from watchdogd.core.escalation import Escalation
+from watchdogd.core.ids import Role
+from watchdogd.core.spelling import did_you_mean
 from watchdogd.ports import Received
 from watchdogd.settings.model import LOCAL_OPERATOR
-from watchdogd.wire.messages import Message, Request, Response
+from watchdogd.settings.secrets import variable_of
+from watchdogd.wire.messages import Message, ProcessReport, Request, Response
 
 PLACES = (Path("watchdogd.toml"), Path("/etc/watchdogd/watchdogd.toml"))
 """Where a configuration is looked for when none is named."""
@@ -61,18 +64,22 @@ class Seen:
         return sorted(found, key=lambda one: (one.opened_at, one.id))
 
 
+def config_of(config: Path | None) -> Path:
+    """The configuration that is meant: named, or the first of ``PLACES``. Raises: ConfigError."""
+    found = config or next((one for one in PLACES if one.exists()), None)
+    if found is None:
+        text = f"not there, and no {PLACES[1]}: name one with --config FILE, or begin with `watchdogd init DIR`"
+        raise ConfigError([Problem(file=str(PLACES[0]), line=0, key="", text=text)])
+    return found
+
+
 def state_dir_of(config: Path | None, state_dir: Path | None) -> Path:
-    """Where the daemon keeps its state: named, or from its configuration. Raises: NoDaemon, ConfigError."""
+    """Where the daemon keeps its state: named, or from its configuration. Raises: ConfigError."""
     if state_dir is not None:
         return state_dir
-    path = config or next((one for one in PLACES if one.exists()), None)
-    if path is None:
-        raise NoDaemon(
-            "no configuration found: name one with --config FILE, or the daemon's folder with --state-dir DIR"
-        )
     from watchdogd.settings.load import load
 
-    return load(path, env=os.environ, demo=True).settings.agent.state_dir
+    return load(config_of(config), env=os.environ, demo=True).settings.agent.state_dir
 
 
 def connection_in(state_dir: Path) -> Connection:
@@ -83,11 +90,25 @@ def connection_in(state_dir: Path) -> Connection:
         raise NoDaemon(f"no daemon here: {why}") from None
 
 
+def account_of(connection: Connection, user: str) -> str:
+    """``user``, when the password is known here. Raises: ConfigError."""
+    if user in connection.accounts:
+        return user
+    people = [name for name in connection.accounts if name not in tuple(Role)]
+    hint = did_you_mean(user, people)
+    if connection.kind == "url":
+        text = f"no password of {user} is known here{hint}: give the daemon ${variable_of(f'broker_password_{user}')}"
+    else:
+        known = ", ".join(people)
+        text = f"{user} has no account; there are: {known}{hint}. A line in [broker.operators] and a restart make one"
+    raise ConfigError([Problem(file="--user", line=0, key="", text=text)])
+
+
 class Client:
-    """Talks to one agent as one person."""
+    """Talks to one agent as one person. Raises: ConfigError, when that person's password is not known."""
 
     def __init__(self, connection: Connection, user: str = LOCAL_OPERATOR) -> None:
-        self.connection, self.user = connection, user
+        self.connection, self.user = connection, account_of(connection, user)
         self.clock = SystemClock()
         self.bus = MqttBus(connection, user, clock=self.clock, deadline_s=5)
         self.root = connection.topics.root
@@ -129,6 +150,7 @@ class Client:
             NoDaemon: no broker, or no overseer that answers.
         """
         answers: list[Response] = []
+        process: ProcessReport | None = None
         try:
             async with asyncio.timeout(ANSWER_S + (patience_s if until_held else 0)), self.bus.connect() as link:
                 message = Message(
@@ -143,6 +165,8 @@ class Client:
                 await link.send(message)
                 async for arrived in link.received():
                     payload = arrived.message.payload if arrived.message is not None else None
+                    if isinstance(payload, ProcessReport):
+                        process = payload
                     if not isinstance(payload, Response) or payload.request != request.id:
                         continue
                     answers.append(payload)
@@ -153,8 +177,18 @@ class Client:
         except TimeoutError:
             if answers:
                 return answers
-            raise NoDaemon("the broker took the request, but no overseer answered") from None
+            raise NoDaemon(f"the broker took the request, but no overseer answered{_standing(process)}") from None
         return answers
+
+
+def _standing(process: ProcessReport | None) -> str:
+    """What the supervisor says meanwhile."""
+    if process is None:
+        return ""
+    state = f"; the supervisor says: overseer {process.overseer}, agent's processes {process.state}"
+    if process.state in ("frozen", "probation") and not process.decided:
+        return f"{state}. It froze them by itself and thaws them as soon as they are watched again"
+    return state
 
 
 def is_terminal() -> bool:

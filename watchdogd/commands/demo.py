@@ -25,6 +25,7 @@ from watchdogd.commands.demo_person import Person
 from watchdogd.commands.demo_timeline import Timeline
 from watchdogd.core.errors import BusDown, ConfigError, ModelError, Problem
 from watchdogd.core.policy import Policy
+from watchdogd.core.spelling import did_you_mean
 from watchdogd.settings import secrets
 from watchdogd.settings.load import load
 from watchdogd.settings.model import LOCAL_OPERATOR
@@ -110,7 +111,8 @@ def demo(
 ) -> None:
     """Watch a worker go wrong and be put right: about a minute, no key, no root, no broker needed."""
     if broker not in ("auto", "mosquitto", "amqtt"):
-        raise typer.BadParameter("broker must be auto, mosquitto or amqtt")
+        hint = did_you_mean(broker, ("auto", "mosquitto", "amqtt"))
+        raise typer.BadParameter(f"--broker must be auto, mosquitto or amqtt, not {broker!r}{hint}")
     directory = keep or Path(tempfile.mkdtemp(prefix="watchdogd-demo-"))
     out = Console(highlight=False)
     try:

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from watchdogd.adapters.sqlite import read_rows
 from watchdogd.commands.demo_timeline import Tally, Timeline
+from watchdogd.commands.tables import counted
 from watchdogd.core.chain import breaks
 from watchdogd.core.errors import RecordError
 from watchdogd.settings.model import Settings
@@ -50,10 +51,11 @@ class Ending:
         for check in self.checks:
             out.print(f"{'[green]✓[/]' if check.good else '[bold red]✗[/]'} {escape(check.text)}", soft_wrap=True)
         out.print(
-            f"[bold]What happened[/]  {tally.calls} calls ran, {tally.refused} refused, {tally.nudges} nudges, "
-            f"{tally.pauses} pauses, {tally.questions} questions to people, {tally.verdicts} verdicts, "
-            f"{tally.checkpoints} checkpoints, {tally.returns} returned to, "
-            f"{tally.events} events; worst health {tally.worst.value}",
+            f"[bold]What happened[/]  {counted(tally.calls, 'call')} ran, {tally.refused} refused, "
+            f"{counted(tally.nudges, 'nudge')}, {counted(tally.pauses, 'pause')}, "
+            f"{counted(tally.questions, 'question')} to people, {counted(tally.verdicts, 'verdict')}, "
+            f"{counted(tally.checkpoints, 'checkpoint')}, {tally.returns} returned to, "
+            f"{counted(tally.events, 'event')}; worst health {tally.worst.value}",
             soft_wrap=True,
         )
         out.print(
@@ -68,7 +70,10 @@ class Ending:
             out.print(
                 "[bold]The record[/]     was in a scratch folder and is gone; `watchdogd demo --keep DIR` keeps it"
             )
-            out.print("[bold]Try next[/]       watchdogd demo --keep /tmp/night && watchdogd replay /tmp/night/state")
+            out.print(
+                "[bold]Try next[/]       watchdogd demo --keep /tmp/night && watchdogd replay /tmp/night/state",
+                soft_wrap=True,
+            )
         out.print("               watchdogd init my-agent   [dim]a configuration of your own[/]")
 
 

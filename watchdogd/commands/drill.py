@@ -23,6 +23,7 @@ from watchdogd.commands.rules_in_force import thresholds_of
 from watchdogd.core.detect.bank import Bank
 from watchdogd.core.events import Event, ToolFinished
 from watchdogd.core.health import Channel, Finding, Severity
+from watchdogd.core.spelling import did_you_mean
 from watchdogd.sim.faults import EXPECTED, INJECTORS, LOOK_ALIKES, injected
 from watchdogd.sim.wordings import SHIPPED, Wordings
 
@@ -67,14 +68,16 @@ def drill(
 ) -> None:
     """Inject faults into healthy recordings; print recall, steps to detection, and alarms on the untouched copies."""
     kinds = [one.strip().lower().replace("_", "-").replace(" ", "-") for one in fault or INJECTORS]
-    unknown = [one for one in kinds if one not in INJECTORS]
+    unknown = [f"{one!r}{did_you_mean(one, INJECTORS)}" for one in kinds if one not in INJECTORS]
     if unknown:
         raise typer.BadParameter(f"no fault {', '.join(unknown)}; there are {', '.join(INJECTORS)}")
     reading = Reading()
     read = list(reading.readable(paths))
     runs = [one for one in read if not any(labels.known(one.labels).values())]
-    if read and not runs:
-        sys.stderr.write(f"nothing to drill: all {len(read)} recordings are labelled bad\n")
+    if not read:
+        raise typer.Exit(reading.status)
+    if not runs:
+        sys.stderr.write(f"nothing to drill: {tables.counted(len(read), 'recording')}, all labelled bad\n")
         raise typer.Exit(1)
     one_bank = detectors(thresholds_of(config))
     alarms = [tuple(alarms_of(run.events, one_bank)) for run in runs]
@@ -85,8 +88,7 @@ def drill(
         sys.stdout.write(jsonlib.dumps(as_json(untouched, drilled, seed)) + "\n")
     else:
         tables.show(*table(untouched, drilled))
-    if reading.unread:
-        raise typer.Exit(1)
+    raise typer.Exit(reading.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +163,7 @@ def _speaks(kind: str, finding: Finding) -> bool:
 def table(untouched: Untouched, drilled: Sequence[Drilled]) -> list[Table | Text | str]:
     """What was seen, for people."""
     parts: list[Table | Text | str] = [
-        f"{untouched.runs} healthy recordings; alarms on the untouched copies: "
+        f"{tables.counted(untouched.runs, 'healthy recording')}; alarms on the untouched copies: "
         f"warn {percent(rate(untouched.warn, untouched.runs))}, crit {percent(rate(untouched.crit, untouched.runs))}",
         "faults go into the silent ones",
     ]

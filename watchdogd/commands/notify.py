@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from watchdogd.adapters.environment import without_service
+from watchdogd.commands.asking import Config
+from watchdogd.commands.client import config_of
 from watchdogd.settings.layers import PREFIX
 from watchdogd.settings.load import load
 
@@ -40,10 +41,10 @@ def told(command: Sequence[str], text: str, timeout_s: float) -> str:
 
 def notify(
     text: Annotated[list[str], typer.Argument(help="what to tell")],
-    config: Annotated[Path, typer.Option("--config", "-c", help="the daemon's configuration file")],
+    config: Config = None,
 ) -> None:
     """Tell people through the configured command (notify.command); what systemd starts when the daemon has failed."""
-    settings = load(config, env=os.environ).settings
+    settings = load(config_of(config), env=os.environ).settings
     why = told(settings.notify.command, " ".join(text), settings.notify.timeout_s)
     if why:
         sys.stderr.write(f"watchdogd: nobody was told: {why}\n")

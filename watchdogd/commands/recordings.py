@@ -28,6 +28,8 @@ BOM = b"\xef\xbb\xbf"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 WORKER_RECORD = "worker/record.db"
 """Where a daemon's state directory holds what the agent did."""
+SOME_UNREAD, NOTHING_READ = 1, 2
+"""Exit statuses of whoever reads recordings."""
 MOST_LINE_BYTES = 256 * 1024 * 1024
 """A longer line is refused (a decompression bomb, or no line at all)."""
 MOST_SENTENCES = 20
@@ -74,6 +76,12 @@ class Reading:
     """Counts what cannot be read, and says on stderr where and why."""
 
     unread: int = 0
+    read: int = 0
+
+    @property
+    def status(self) -> int:
+        """The exit status that follows: 0 all was read, 1 some was not, 2 nothing was."""
+        return NOTHING_READ if not self.read else SOME_UNREAD if self.unread else 0
 
     def readable(self, paths: Iterable[Path]) -> Iterator[Recording]:
         """Every run in ``paths`` that can be read."""
@@ -87,6 +95,7 @@ class Reading:
             else:
                 if one.remark:
                     _say(f"{one.file}:{one.line}: {one.remark}" if one.line else f"{one.file}: {one.remark}")
+                self.read += 1
                 yield one
         for file, times in named.items():
             if times > MOST_SENTENCES:

@@ -20,8 +20,8 @@ from watchdogd.commands.recordings import Reading, Recording
 from watchdogd.commands.rules_in_force import in_force
 from watchdogd.core.health import Channel, Severity
 
-UNREADABLE = 1
-"""Exit status when anything could not be read."""
+UNWRITABLE = 1
+"""Exit status when the page cannot be written."""
 
 
 def replay(
@@ -46,18 +46,19 @@ def replay(
             page.append((run, outcome))
             if len(page) > 2 * replay_html.MOST_RUNS:
                 page = replay_html.worst_first(page)
+    if not reading.read:
+        raise typer.Exit(reading.status)
     if html is not None:
         written = replay_html.page(replay_html.worst_first(page), runs=tally.runs)
         try:
             html.write_text(written, encoding="utf-8", errors="backslashreplace")
         except OSError as why:
             sys.stderr.write(f"{html}: cannot be written: {why.strerror}\n")
-            raise typer.Exit(UNREADABLE) from None
+            raise typer.Exit(UNWRITABLE) from None
     tally.unread = reading.unread
     if not json:
         tables.show(*tally.table())
-    if reading.unread:
-        raise typer.Exit(UNREADABLE)
+    raise typer.Exit(reading.status)
 
 
 def as_json(outcome: Outcome) -> Mapping[str, Any]:
@@ -130,7 +131,9 @@ class Tally:
 
     def table(self) -> list[Table | Text | str]:
         """What was seen, for people: coverage first, then what fired, on good runs and on bad ones."""
-        parts: list[Table | Text | str] = [f"{self.runs} runs, {self.events} steps, {self.unread} unreadable"]
+        parts: list[Table | Text | str] = [
+            f"{tables.counted(self.runs, 'run')}, {tables.counted(self.events, 'step')}, {self.unread} unreadable"
+        ]
         names = sorted({label for label, _ in self.labels})
         if names:
             heads = ("says bad", "says good", "unknown")

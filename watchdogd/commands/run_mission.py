@@ -47,7 +47,10 @@ def run_mission(
     user: User = LOCAL_OPERATOR,
     as_json: AsJson = False,
 ) -> None:
-    """Start a mission now, or rehearse it with --dry-run: exit status 0 when that ended with its work done."""
+    """Start a mission now, or rehearse it with --dry-run in a throw-away copy.
+
+    A start returns at once; a dry run is waited for, and what it would have changed is printed as a diff.
+    """
     if not dry_run:
         send("run", target=mission, config=config, state_dir=state_dir, user=user, as_json=as_json)
         return

@@ -9,7 +9,10 @@ from typing import Any
 import typer
 
 from watchdogd.core.detect.bank import Thresholds
+from watchdogd.core.spelling import did_you_mean, meant
 
+LIKE_A_THRESHOLD = 0.8
+"""Names of thresholds end alike (``_warn``, ``_crit``): less likeness than this says nothing."""
 MOST_VALUES = 50
 """Values of one sweep: each is a pass over all recordings."""
 
@@ -42,10 +45,12 @@ def parsed(sweep: str, limits: Thresholds | None = None) -> Sweep:
     known = {one.name: [field.name for field in fields(getattr(Thresholds(), one.name))] for one in fields(Thresholds)}
     names = known.get(family)
     if names is None:
-        raise typer.BadParameter(f"no family {family!r}; there are {', '.join(known)}")
+        raise typer.BadParameter(f"no family {family!r}; there are {', '.join(known)}{did_you_mean(family, known)}")
     wanted = f"{stem}_{last}".replace("-", "_") if stem else last.replace("-", "_")
     if wanted not in names:
-        raise typer.BadParameter(f"no threshold {name.strip()!r}; {family} has {', '.join(names)}")
+        near = meant(wanted, names, alike=LIKE_A_THRESHOLD)
+        hint = f"; did you mean {family}.{near}?" if near else ""
+        raise typer.BadParameter(f"no threshold {name.strip()!r}; {family} has {', '.join(names)}{hint}")
     whole = isinstance(getattr(getattr(limits or Thresholds(), family), wanted), int)
     return Sweep(family, wanted, _values(listed.strip(), whole=whole))
 

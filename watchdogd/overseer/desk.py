@@ -11,6 +11,7 @@ from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, Re
 from watchdogd.core.ids import SEGMENT
 from watchdogd.core.lease import overseer as lease
 from watchdogd.core.lease.messages import AnswerOrder, Level, NudgeOrder, RunOrder
+from watchdogd.core.spelling import did_you_mean
 from watchdogd.overseer.book import Book, mended
 from watchdogd.overseer.enforce import Enforcer
 from watchdogd.overseer.headlines import held_by, released
@@ -26,6 +27,7 @@ TEXT_CHARS = 4_000
 TARGET_CHARS = 200
 TYPO_BYTES = 1_000
 """A request that is no request is answered up to this size (bytes)."""
+LABELS = ("false-alarm", "right")
 DRY_RUN = "--dry-run"
 """The words after ``run MISSION`` that make it a rehearsal."""
 
@@ -265,7 +267,8 @@ class Desk:
         if done is not None:
             by = f" by {done.by}" if done.by else ""
             return f"{target} is over: {done.state}{by}"
-        return f"{target} is no {what}"
+        waiting = ", ".join(one.id for one in self.book.escalations.values() if one.is_open)
+        return f"{target} is no {what}; " + (f"open: {waiting}" if waiting else "nothing is open")
 
     def answered(self, key: str) -> Response | None:
         """The response to a request that was seen before."""
@@ -333,7 +336,8 @@ class Desk:
         words = request.text.strip()
         if request.target not in missions:
             known = ", ".join(sorted(missions)) or "none"
-            raise RequestRefused(f"no mission is called {request.target!r}; there are: {known}")
+            hint = did_you_mean(request.target, missions)
+            raise RequestRefused(f"no mission is called {request.target!r}; there are: {known}{hint}")
         if words not in ("", DRY_RUN):  # whoever mistypes it must not get the real thing
             raise RequestRefused(f"run {request.target} takes {DRY_RUN} or nothing, not {words[:40]!r}")
         dry = words == DRY_RUN
@@ -347,7 +351,10 @@ class Desk:
         try:
             level = Level(request.target)
         except ValueError:
-            raise RequestRefused(f"no such level; there are: {', '.join(Level)}") from None
+            hint = did_you_mean(request.target, Level)
+            raise RequestRefused(
+                f"no level {request.target!r}; there are: {', '.join(Level)}{hint}"
+            ) from None
         self.book.level = level
         self.book.proto = lease.levelled(self.book.proto, level)
         changing.append({"kind": "level", "at": self._clock.wall(), "body": {"level": level.value, "by": user}})
@@ -356,8 +363,9 @@ class Desk:
         return self._ok(request, f"level {level.value} set by {user}")
 
     def _label(self, changing: Transaction, user: str, request: Request) -> Response:
-        if request.text not in ("false-alarm", "right"):
-            raise RequestRefused("label <finding or escalation id> false-alarm|right")
+        if request.text not in LABELS:
+            hint = did_you_mean(request.text, LABELS)
+            raise RequestRefused(f"label ID false-alarm, or label ID right; not {request.text[:40]!r}{hint}")
         changing.append(
             {
                 "kind": "label",

@@ -87,4 +87,5 @@ class Reports:
             stored_seq=self.book.proto.stored_seq,
         )
         worst_state = max(states, key=lambda one: one.severity.rank)
-        self._put(replace(self._enforcer.message(whole, f"{worst.value}: {worst_state.headline}"), expires=expires))
+        headline = worst.value if worst_state.headline == worst.value else f"{worst.value}: {worst_state.headline}"
+        self._put(replace(self._enforcer.message(whole, headline), expires=expires))

@@ -315,9 +315,8 @@ class Returns:
         """The retained list."""
         reports = tuple(_report(known, self.book.past) for known in self._newest()[:LISTED])
         good = sum(1 for one in reports if one.standing == "passed")
-        return self._enforcer.message(
-            CheckpointList(checkpoints=reports), f"{len(reports)} checkpoints, {good} passed inspection"
-        )
+        count = f"{len(reports)} checkpoint{'' if len(reports) == 1 else 's'}"
+        return self._enforcer.message(CheckpointList(checkpoints=reports), f"{count}, {good} passed inspection")
 
 
 def _report(known: Known, past: Past) -> CheckpointReport:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from watchdogd.core.spelling import meant as nearest
 from watchdogd.settings import schema
 from watchdogd.settings.layers import PREFIX
 from watchdogd.settings.positions import KeyPath
@@ -58,12 +58,6 @@ def _kind(value: object) -> str:
             return "a date or time"
 
 
-def _nearest(word: str, known: tuple[str, ...]) -> str | None:
-    """The one of ``known`` that ``word`` was probably meant to be."""
-    close = difflib.get_close_matches(word.lower(), [*known], n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
 def _elsewhere(key: str) -> str | None:
     """Where the key does belong, if it belongs somewhere else."""
     for path in schema.leaves():
@@ -79,7 +73,7 @@ def unknown(path: KeyPath) -> str:
     if SECRET_KEY.search(key):
         return secret(path)
     known = schema.keys_at(path[:-1])
-    if meant := _nearest(key, known):
+    if meant := nearest(key, known):
         return f"unknown key; did you mean {meant}?"
     if place := _elsewhere(key):
         return f"unknown key here; did you mean {place}?"
@@ -99,7 +93,7 @@ def _choice(error: ErrorDetails) -> str:
     text = f"must be {expected}"
     if isinstance(value, str) and not SECRET_VALUE.search(value):
         known = tuple(part.strip("'") for part in expected.replace(" or ", ", ").split(", "))
-        meant = _nearest(value, known)
+        meant = nearest(value, known)
         return f"{text}, not {value[:40]!r}" + (f"; did you mean {meant!r}?" if meant else "")
     return f"{text}, not {_kind(value)}"
 

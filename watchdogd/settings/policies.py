@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from watchdogd.core.errors import Problem
+from watchdogd.core.spelling import did_you_mean
 from watchdogd.settings.layers import Layer, Origin, file_layer, merged, origin_of
 from watchdogd.settings.positions import KeyPath
 
@@ -37,7 +38,8 @@ def _named(name: object, said_at: Origin, seen: tuple[str, ...] = ()) -> tuple[l
     """The shipped policy ``name`` below which everything else stands, with the one it changes in turn."""
     if not isinstance(name, str) or name not in shipped():
         known = ", ".join(shipped())
-        return [], [said_at.problem("policy.base", f"no shipped policy {name!r}; there are {known}")]
+        text = f"no shipped policy {name!r}; there are {known}{did_you_mean(str(name), shipped())}"
+        return [], [said_at.problem("policy.base", text)]
     if name in seen:
         return [], [said_at.problem("policy.base", f"policy {name!r} is based on itself")]
     layer = file_layer(SHIPPED / f"{name}.toml", below=("policy",), kind="policy")

@@ -11,6 +11,7 @@ from typing import TypeGuard
 from watchdogd.core.budget import Prices
 from watchdogd.core.lease.messages import Level
 from watchdogd.core.policy import Judging, Policy, Questions
+from watchdogd.core.spelling import meant
 from watchdogd.settings import roots
 from watchdogd.settings.complaints import Complaint
 from watchdogd.settings.model import ACCOUNTS, BrokerSettings, Settings
@@ -24,8 +25,10 @@ def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _unpriced(model: str) -> str:
-    return f'no price is known for {model}: add [prices."{model}"]'
+def _unpriced(model: str, prices: Prices) -> str:
+    near = meant(model, prices.models)
+    hint = f" (did you mean {near}?)" if near else ""
+    return f'no price is known for {model}{hint}: add [prices."{model}"]'
 
 
 def _missions(settings: Settings, prices: Prices) -> Iterator[Complaint]:
@@ -34,13 +37,13 @@ def _missions(settings: Settings, prices: Prices) -> Iterator[Complaint]:
         if mission.budget_usd is None and mission.budget_tokens is None:
             yield (*at, "budget_usd"), "no budget, no start: set budget_usd or budget_tokens"
         if mission.budget_usd is not None and prices.of(settings.worker.model) is None:
-            yield (*at, "budget_usd"), f"{_unpriced(settings.worker.model)} or set budget_tokens instead"
+            yield (*at, "budget_usd"), f"{_unpriced(settings.worker.model, prices)} or set budget_tokens instead"
 
 
 def _judge(settings: Settings, prices: Prices) -> Iterator[Complaint]:
     money = settings.policy.judging.budget_usd_per_day
     if settings.judge.enabled and money is not None and prices.of(settings.judge.model) is None:
-        yield ("policy", "judging", "budget_usd_per_day"), _unpriced(settings.judge.model)
+        yield ("policy", "judging", "budget_usd_per_day"), _unpriced(settings.judge.model, prices)
     if settings.policy.judging.required and not settings.judge.enabled:
         yield ("judge", "enabled"), "the policy requires the judge (policy.judging.required)"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias, assert_never
+
+from watchdogd.core.spelling import did_you_mean
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """Weekday numbers of crontab(5): 0 and 7 are Sunday."""
@@ -40,6 +42,8 @@ Trigger: TypeAlias = AtStart | OnRequest | Cron | Every
 
 SOME_LEAP_YEAR = datetime(2028, 1, 1, tzinfo=UTC)
 """From when on a schedule is tried out; in it every date that exists comes."""
+
+WORDS = ("start", "request", "cron", "interval")
 
 SHORTEST_S = 1.0
 """The shortest interval (seconds)."""
@@ -106,4 +110,26 @@ def trigger_of(text: str) -> Trigger:
         if not SHORTEST_S <= seconds < float("inf"):
             raise ValueError(f"interval must be at least {SHORTEST_S:g} s, not {rest}")
         return Every(seconds=seconds)
-    raise ValueError(f'{text!r} is not "start", "request", "cron MINUTE HOUR DAY MONTH WEEKDAY" or "interval SECONDS"')
+    forms = '"start", "request", "cron MINUTE HOUR DAY MONTH WEEKDAY" or "interval SECONDS"'
+    raise ValueError(f"{text!r} is not {forms}{did_you_mean(word, WORDS)}")
+
+
+def next_start(trigger: Trigger, now: datetime) -> datetime | None:
+    """When ``trigger`` starts its mission next, by itself, in the time zone of ``now``; None = people start it.
+
+    A daemon that starts at ``now`` is meant: an interval begins there.
+    """
+    match trigger:
+        case AtStart():
+            return now
+        case OnRequest():
+            return None
+        case Every(seconds=seconds):
+            return now + timedelta(seconds=seconds)
+        case Cron(expression=expression):
+            from apscheduler.triggers.cron import CronTrigger
+
+            found = CronTrigger.from_crontab(expression, timezone=now.tzinfo).get_next_fire_time(None, now)
+            return found if isinstance(found, datetime) else None
+        case _:
+            assert_never(trigger)

@@ -1,0 +1,205 @@
+"""What the command line shows people: words, lines to copy, the start of a daemon, mistakes answered."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from watchdogd.adapters.broker import RunningBroker
+from watchdogd.adapters.broker_connection import Connection
+from watchdogd.cli import app, register
+from watchdogd.commands.client import Client, config_of, state_dir_of
+from watchdogd.commands.escalations import about, answers
+from watchdogd.commands.run import summary
+from watchdogd.commands.status import by_hand
+from watchdogd.commands.watch import undoubled
+from watchdogd.core.errors import ConfigError
+from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, ReleaseLatch, Subject
+from watchdogd.core.health import Severity
+from watchdogd.core.spelling import did_you_mean
+from watchdogd.settings.load import load
+from watchdogd.settings.trigger import next_start, trigger_of
+
+CONFIG = """\
+[agent]
+name = "reports"
+state_dir = "state"
+workspace = "workspace"
+
+[broker.operators]
+alice = ["approve"]
+
+[missions.weekly]
+goal = "g"
+trigger = "cron 0 6 * * mon"
+budget_usd = 1
+
+[missions.first]
+goal = "g"
+trigger = "request"
+budget_usd = 1
+"""
+SUNDAY = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
+LONG = "a" * 60
+
+
+def connection(kind: str = "mosquitto", **accounts: str) -> Connection:
+    people = accounts or {"operator": LONG, "alice": LONG}
+    roles = {"supervisor": "s", "worker": "w", "overseer": "o"}
+    return Connection(
+        host="127.0.0.1",
+        port=1883,
+        site="local",
+        agent="reports",
+        kind=kind,  # type: ignore[arg-type]
+        accounts={**roles, **people},
+    )
+
+
+# --- words ---
+
+
+@pytest.mark.parametrize(
+    ("headline", "after", "said"),
+    [
+        ("ok: ok", "health", "ok"),
+        ("drift: ok", "drift", "ok"),
+        ("running: running", "process", "running"),
+        ("running: the agent runs", "process", "running: the agent runs"),
+        ("warn: same call 4 times", "health", "warn: same call 4 times"),
+    ],
+)
+def test_nothing_is_said_twice_in_a_line_of_watch(headline: str, after: str, said: str) -> None:
+    assert undoubled(headline, after=after) == said
+
+
+def question(subject: Subject | None) -> Escalation:
+    return Escalation(id="q1", run="r1", severity=Severity.WARN, headline="h", subject=subject)
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        (ApproveCall(tool="shell", action_digest="d", shown="s"), ("approve q1", "deny q1")),
+        (ReleaseLatch(latch="l"), ("resume q1", "stop q1")),
+        (AskedByWorker(question="which?", options=("red", "blue")), ("approve q1 YOUR ANSWER", "deny q1")),
+        (None, ("ack q1",)),
+    ],
+)
+def test_every_answer_that_is_offered_is_a_command(subject: Subject | None, said: tuple[str, ...]) -> None:
+    assert answers(question(subject)) == said
+    register([one.split()[0] for one in said])
+
+
+def test_the_details_of_a_question_hold_every_byte_of_the_action() -> None:
+    shown = "shell in /w\ncommand:\n│ pytest -q;" + " " * 200 + "rm -r /"
+    assert "\n".join(about(question(ApproveCall(tool="shell", action_digest="d", shown=shown)))).startswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("assited", "; did you mean assisted?"), ("OBSERVE", "; did you mean observe?"), ("xyz", "")]
+)
+def test_a_mistyped_word_is_answered_with_the_one_that_was_meant(word: str, hint: str) -> None:
+    assert did_you_mean(word, ("observe", "suggest", "assisted")) == hint
+
+
+# --- lines to copy ---
+
+
+@pytest.mark.parametrize("user", ["operator", "alice"])
+def test_every_mqtt_command_is_one_line_however_narrow_the_terminal(user: str) -> None:
+    out = Console(file=io.StringIO(), width=40, highlight=False)
+    by_hand(connection(), user, out)
+    lines = [line for line in out.file.getvalue().splitlines() if line.startswith("mosquitto_")]  # type: ignore[attr-defined]
+    assert len(lines) == 4
+    assert all(LONG in line and f"-u {user} " in line and "watchdogd/v1/local/reports/" in line for line in lines)
+
+
+def test_the_lines_of_somebody_whose_password_only_its_owner_knows_leave_room_for_it() -> None:
+    out = Console(file=io.StringIO(), width=80, highlight=False)
+    by_hand(connection("url", operator="o"), "alice", out)
+    said = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "-u alice -P PASSWORD " in said
+    assert "watchdogd broker-config" in said
+
+
+# --- who one is ---
+
+
+def test_an_account_that_is_mistyped_is_named_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"alic has no account; there are: operator, alice; did you mean alice\?"):
+        Client(connection(), "alic")
+
+
+def test_nobody_speaks_through_ones_own_broker_without_a_password() -> None:
+    with pytest.raises(ConfigError, match=r"give the daemon \$WATCHDOGD_BROKER_PASSWORD_ALICE"):
+        Client(connection("url", operator="o"), "alice")
+
+
+@pytest.mark.parametrize("role", ["worker", "supervisor"])
+def test_a_role_of_the_daemon_is_nobody_to_suggest(role: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Client(connection(), f"{role}x")
+    assert f"did you mean {role}" not in str(refused.value)
+
+
+# --- where the configuration is ---
+
+
+def test_the_configuration_in_this_directory_is_taken_when_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "watchdogd.toml").write_text(CONFIG, encoding="utf-8")
+    assert config_of(None) == Path("watchdogd.toml")
+    assert state_dir_of(None, None) == tmp_path / "state"
+
+
+@pytest.mark.parametrize("words", [["run"], ["check"], ["status"], ["notify", "x"], ["watch"], ["approve", "q1"]])
+def test_without_a_configuration_every_command_says_where_it_looked(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("watchdogd.commands.client.PLACES", (Path("watchdogd.toml"), tmp_path / "etc.toml"))
+    register([words[0]])
+    result = CliRunner().invoke(app, words)
+    said = f"{result.stderr}{result.exception or ''}"
+    assert "watchdogd.toml: not there, and no" in said
+    assert "watchdogd init DIR" in said
+
+
+# --- the start ---
+
+
+def test_the_summary_of_a_start_says_where_with_whom_and_what_runs_next(tmp_path: Path) -> None:
+    path = tmp_path / "watchdogd.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    running = RunningBroker(connection=connection(), path=tmp_path / "connection.json")
+    said = "\n".join(": ".join(row) for row in summary(load(path, env={}).settings, running, SUNDAY))
+    for text in (
+        f"{tmp_path}/workspace",
+        f"{tmp_path}/state",
+        "mosquitto on 127.0.0.1:1883",
+        "operator, alice may answer",
+        "weekly: Mon 2026-11-23 06:00 (cron 0 6 * * mon)",
+        "first: when somebody asks: watchdogd run-mission first",
+    ):
+        assert text in said
+
+
+@pytest.mark.parametrize(
+    ("trigger", "expected"),
+    [
+        ("start", SUNDAY),
+        ("request", None),
+        ("interval 3600", datetime(2026, 11, 22, 23, 0, tzinfo=UTC)),
+        ("cron 0 6 * * 1", datetime(2026, 11, 23, 6, 0, tzinfo=UTC)),
+    ],
+)
+def test_the_next_start_of_a_mission(trigger: str, expected: datetime | None) -> None:
+    assert next_start(trigger_of(trigger), SUNDAY) == expected
