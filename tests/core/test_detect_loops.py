@@ -120,6 +120,53 @@ def test_reworded_questions_with_one_answer_are_stagnation() -> None:
     assert levels(tape.found(), "progress/stagnation") == [(11, W)]
 
 
+QUESTIONS = [
+    "opening hours",
+    "museum opening",
+    "hours on sunday",
+    "sunday opening hours",
+    "museum hours",
+    "museum sunday",
+]
+
+
+def test_a_question_in_other_words_is_stagnation_however_short_the_answer() -> None:
+    tape = Tape()
+    for words in QUESTIONS:
+        tape.call({"query": words}, "See the desk.", tool="search")
+    assert levels(tape.found(), "progress/stagnation") == [(11, W)]
+
+
+def test_a_short_answer_about_one_thing_after_another_is_no_stagnation() -> None:
+    tape = Tape()
+    for name in ("Anna Meier", "Ben Kuhn", "Cem Polat", "Dora Lind", "Eva Stein", "Finn Berg", "Gerd Haas", "Ida Roth"):
+        tape.call({"name": name}, "cleared", tool="look_up_visitor")
+    assert tape.rules() == {}
+
+
+def test_a_loop_whose_answers_are_drawn_from_a_few_is_found() -> None:
+    tape = Tape()
+    for ago in ("just now", "a moment ago", "an hour ago", "just now", "an hour ago", "a moment ago"):
+        tape.call("cat notes", f"{LISTING} synced {ago}")
+    assert "progress/identical-call" in tape.rules()
+
+
+def test_a_state_that_moves_on_and_stays_is_counted_from_there() -> None:
+    tape = Tape()
+    for state in ("cold", "warm", "hot", "hot", "hot"):
+        tape.call("read oven", f"{LISTING} the oven is {state}")
+    assert tape.rules() == {}
+    tape.call("read oven", f"{LISTING} the oven is hot")
+    assert levels(tape.found(), "progress/identical-call") == [(11, W)]
+
+
+def test_the_same_call_failing_in_other_words_each_time_is_still_failing() -> None:
+    tape = Tape()
+    for reason in ("too large", "not square", "out of ink", "upside down"):
+        tape.call("print page", f"the page could not be printed: {reason}", failed=True)
+    assert "progress/same-call-failing" in tape.rules()
+
+
 @pytest.mark.parametrize("ack", ["ok", "Saved {}.", '{"success": true}', "", "Converted {} (1 file)"])
 @pytest.mark.parametrize("tool", ["write_file", "shell", "convert"])
 def test_batch_work_over_many_files_is_none(ack: str, tool: str) -> None:

@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from zlib import crc32
 
 from watchdogd.core.detect.excerpts import (
+    Pair,
+    Pairs,
+    moved_by,
     nearly,
     pairs_at_both_ends,
     pairs_of,
@@ -20,27 +22,29 @@ from watchdogd.core.detect.excerpts import (
     shifted,
     tokens_of,
 )
+from watchdogd.core.detect.phrases import Phrase, is_phrase, is_shuffled, rephrased, stayed
+from watchdogd.core.detect.stamps import CLOCK, Kind, kind_of
 from watchdogd.core.events import Text
 
-MOST_VARYING = 8
+MOST_VARYING = 16
 """Token positions that may change before two answers count as different, plain stamps apart."""
-CONSTANT_WORDS = 20
-"""In an answer of so many words a single word that is another one every time is drawn by lot."""
+DASHBOARD = 4
+"""So many numbers that go up and down, for each that has not done so yet, are readings: none of them goes anywhere."""
 LONG_WORDS = 40
 """In an answer of so many words one changing number is not what it is about."""
 SHORT_WORDS = 8
 """An answer of at most so many words is about the number in it."""
 MOST_BY_CHANCE = 4
 """Moves in one direction that are no longer chance (1 in 24 for a number drawn by lot)."""
-_CLOCK = re.compile(r"\D{0,3}\d{1,4}[-:/.]\d{1,2}[-:/.]\d{1,4}\D?.{0,24}|\D{0,2}\d{1,2}:\d{2}\D{0,3}")
+MOST_IN_LONG = 9
+"""Moves in one direction that are no stamp in a long answer either: long waits are for something that goes on."""
+LONGEST_UNIT = 3
+"""Letters of a unit."""
 _DAY = re.compile(r"[0-3]?\d(?:st|nd|rd|th|\.)?")
 _DOT_CLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
-_DECIMAL = re.compile(r"[^\d.]{0,2}(\d{1,15}\.\d{1,12})([^\d]{0,4})")
-_INTEGER = re.compile(r"[^\d]{0,3}(\d{1,18})([^\d]{0,4})")
-_BOUNDED = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(?:%|/\d{1,12}%?)")
-_EPOCH = re.compile(r"1\d{9}(?:\d{3}|\d{6}|\d{9})?(?:\.\d{1,9})?")
-_NO_VOWEL = re.compile(r"[^aeiouyAEIOUY\W\d_]{5}")
-_DIGITS = re.compile(r"\d+")
+_SPAN = re.compile(r"\d{1,6}(?:\.\d{1,3})?(?:d|h|hr|hrs|m|min|mins|s|sec|secs|ms)")
+"""One of several units of a length of time ("1h 4m 7s")."""
+_ELAPSED = re.compile(r"[^\d.\s]{0,2}\d{1,6}\.\d{1,6}(?:s|sec|ms|us)")
 
 
 class Change(IntEnum):
@@ -53,20 +57,11 @@ class Change(IntEnum):
     """Equal but for clocks, ids and counters."""
     UNDECIDED = 3
     """Equal but for numbers of which it cannot be told yet whether they are going somewhere."""
-    PROGRESS = 4
+    REWORDED = 4
+    """Equal but for one phrase, of which it cannot be told yet whether it is news or drawn by lot."""
+    PROGRESS = 5
     """Equal but for numbers that are going somewhere."""
-    DIFFERENT = 5
-
-
-class Kind(IntEnum):
-    """What the changing token of a position looks like."""
-
-    STAMP = 0
-    DURATION = 1
-    """A fraction with a unit: a measurement, most often of time."""
-    NUMBER = 2
-    BOUNDED = 3
-    WORD = 4
+    DIFFERENT = 6
 
 
 _NUMBERS = frozenset({Kind.DURATION, Kind.NUMBER})
@@ -84,8 +79,6 @@ class Varying:
     steps: int = 0
     """Changes by exactly +1."""
     bounded: bool = False
-    words: frozenset[int] = frozenset()
-    """Checksums of the words seen here."""
 
 
 @dataclass(slots=True)
@@ -113,6 +106,8 @@ class Answers:
     length: int = 0
     """Words of the last answer that was compared."""
     varying: dict[int, Varying] = field(default_factory=dict)
+    phrase: Phrase | None = None
+    """The one place where words change."""
 
 
 def first_answer(text: Text, whole: int, number: int, at: float | None) -> Answers:
@@ -130,19 +125,24 @@ def next_answer(seen: Answers, text: Text, whole: int, *, quiet: bool) -> Change
     seen.similar = False
     if whole == seen.whole:
         seen.same += 1
-        if any(one.kind is Kind.WORD for one in seen.varying.values()):
-            seen.varying = {}  # a word that stays is no stamp
-        seen.change = _verdict(seen) if seen.varying else Change.EQUAL
+        _settled(seen, whole)
+        seen.change = _verdict(seen) if seen.varying or (seen.phrase and seen.phrase.moves) else Change.EQUAL
         return seen.change
     head, tail, chunks = sample_of(text)
     change = _compared(seen, head, tail, chunks, quiet=quiet)
     seen.whole, seen.head, seen.tail, seen.chunks = whole, head, tail, chunks
     if change is Change.DIFFERENT:
-        seen.identity, seen.same, seen.varying = whole, 1, {}
+        seen.identity, seen.same, seen.varying, seen.phrase = whole, 1, {}, None
     else:
         seen.same += 1
     seen.change = change
     return change
+
+
+def _settled(seen: Answers, whole: int) -> None:
+    """Takes in that the words stayed: a phrase that changed, never came back and now stays was news."""
+    if seen.phrase is not None and seen.phrase.moves and stayed(seen.phrase):
+        seen.identity, seen.same, seen.varying = whole, 2, {}
 
 
 def _compared(seen: Answers, head: str, tail: str, chunks: tuple[int, ...], *, quiet: bool) -> Change:
@@ -154,20 +154,38 @@ def _compared(seen: Answers, head: str, tail: str, chunks: tuple[int, ...], *, q
     pairs = pairs_at_both_ends(old, new, tokens_of(seen.tail), tokens_of(tail)) if tail else pairs_of(old, new)
     if pairs is None or (not quiet and chunks != seen.chunks and not (pairs and shifted(chunks, seen.chunks))):
         return Change.DIFFERENT
-    lone = quiet and len(pairs) == 1 and len(new) > CONSTANT_WORDS and len(old) == len(new)
+    if pairs.shifts:
+        seen.varying = {moved_by(pairs.shifts, place): one for place, one in seen.varying.items()}
+    words = _noted(seen, pairs, new)
+    if words and not quiet:
+        return Change.DIFFERENT
+    if words and not is_shuffled(words):
+        told = [*new, *tokens_of(tail)] if tail else new
+        if not is_phrase(words, told):
+            return Change.DIFFERENT
+        before = [*old, *tokens_of(seen.tail)] if tail else old
+        seen.phrase = rephrased(seen.phrase, words, before, told)
+    if not quiet and any(one.kind in _NUMBERS for one in seen.varying.values()):
+        seen.similar = True
+        return Change.DIFFERENT
+    seen.length = len(new)
+    if not words:
+        _settled(seen, seen.whole)
+    return _verdict(seen)
+
+
+def _noted(seen: Answers, pairs: Pairs, new: list[str]) -> dict[int, Pair]:
+    """Notes the stamps and numbers among ``pairs``; the words among them."""
+    words: dict[int, Pair] = {}
     for place, (before, now) in pairs.items():
         bounds = [token for at, token in _after(new, place) if at not in pairs and not _dated(at - place, token)]
         if _of_a_date(new, place, before, now):
             before, now = f"{before}-01-01", f"{now}-01-01"
         if (place - 1 in pairs or place + 1 in pairs) and _DOT_CLOCK.fullmatch(before) and _DOT_CLOCK.fullmatch(now):
             before, now = before.replace(".", ":"), now.replace(".", ":")  # the time behind a date
-        if not _taken(seen, place, before, now, bounds, lone=lone):
-            return Change.DIFFERENT
-    if not quiet and any(one.kind in _NUMBERS for one in seen.varying.values()):
-        seen.similar = True
-        return Change.DIFFERENT
-    seen.length = len(new)
-    return _verdict(seen)
+        if not _taken(seen, place, before, now, bounds, span=_of_a_span(new, place, now)) and not _unit(pairs, place):
+            words[place] = (before, now)
+    return words
 
 
 def _dated(distance: int, token: str) -> bool:
@@ -182,7 +200,7 @@ def _of_a_date(tokens: list[str], place: int, before: str, now: str) -> bool:
     near = tokens[place + 1 : place + 3]
     if near and _dated(1, near[0]):
         return True
-    return (now[0] == "0" or now[-1] == ".") and any(_CLOCK.fullmatch(one) for one in near)
+    return (now[0] == "0" or now[-1] == ".") and any(CLOCK.fullmatch(one) for one in near)
 
 
 def _after(tokens: list[str], place: int) -> Iterator[tuple[int, str]]:
@@ -191,16 +209,30 @@ def _after(tokens: list[str], place: int) -> Iterator[tuple[int, str]]:
     return ((at, tokens[at]) for at in range(place + 1, min(len(tokens), place + 3)))
 
 
-def _taken(seen: Answers, place: int, before: str, now: str, bounds: list[str], *, lone: bool) -> bool:
-    """Whether the change at ``place`` may be a stamp or progress; it is noted then.
+def _of_a_span(tokens: list[str], place: int, now: str) -> bool:
+    """Whether it is a length of time to the fraction of a second, or one of several units of one."""
+    if place < 0 or not _SPAN.fullmatch(now):
+        return _ELAPSED.fullmatch(now) is not None
+    return any(_SPAN.fullmatch(one) for one in (*tokens[max(0, place - 1) : place], *tokens[place + 1 : place + 2]))
 
-    ``lone`` says that it is the only change in a long answer, so that even a word may be a stamp.
-    """
-    kind, was, value = _kind(before, now)
+
+def _unit(pairs: Pairs, place: int) -> bool:
+    """Whether it is the unit of a measurement that changes with the number in front of it ("980 ms", "1.2 s")."""
+    number = pairs.get(place - 1)
+    if number is None or not (number[0][-1:].isdigit() and number[1][-1:].isdigit()):
+        return False
+    return all(len(one) <= LONGEST_UNIT and one.isalpha() for one in pairs[place])
+
+
+def _taken(seen: Answers, place: int, before: str, now: str, bounds: list[str], *, span: bool) -> bool:
+    """Whether the change at ``place`` may be a stamp or progress of numbers; it is noted then."""
+    kind, was, value = kind_of(before, now)
     one = seen.varying.get(place)
-    if kind is Kind.WORD and one is not None and one.kind is Kind.STAMP and len(before) == len(now):
+    if span:
+        kind = Kind.SPAN
+    if kind is Kind.WORD and one is not None and one.kind is Kind.STAMP and " " not in now:
         kind = Kind.STAMP  # an id that happens to look like a word this time
-    if kind is Kind.WORD and not lone:
+    if kind is Kind.WORD:
         return False
     if one is None:
         if len(seen.varying) >= MOST_VARYING:
@@ -210,14 +242,9 @@ def _taken(seen: Answers, place: int, before: str, now: str, bounds: list[str], 
         one.kind = kind = Kind.STAMP  # once an id, always an id
     one.kind = max(one.kind, kind)
     one.bounded = one.bounded or _near_bound(bounds, value)
-    if kind is Kind.WORD:
-        one.words = (one.words | {crc32(before.encode("utf-8", "surrogatepass"))}) if len(one.words) < 32 else one.words
-        if crc32(now.encode("utf-8", "surrogatepass")) in one.words:
-            return False  # a state that comes back
-        one.ups += 1
-    elif kind is Kind.STAMP and value == 0:
+    if kind is Kind.STAMP and value == 0:
         return True  # an id has no size
-    elif value > one.last:
+    if value > one.last:
         one.ups += 1
         one.steps += value == one.last + 1
     elif value < one.last:
@@ -226,76 +253,26 @@ def _taken(seen: Answers, place: int, before: str, now: str, bounds: list[str], 
     return True
 
 
-def _kind(before: str, now: str) -> tuple[Kind, float, float]:
-    """What the pair looks like, and its values as numbers where it has them."""
-    one, other = before.strip(".:!?"), now.strip(".:!?")
-    if (a := _BOUNDED.fullmatch(one)) and (b := _BOUNDED.fullmatch(other)):
-        return Kind.BOUNDED, float(a[1]), float(b[1])
-    if _EPOCH.fullmatch(one) and _EPOCH.fullmatch(other):
-        return Kind.STAMP, float(one), float(other)
-    if _CLOCK.fullmatch(one) and _CLOCK.fullmatch(other):
-        return Kind.STAMP, _digits(one), _digits(other)
-    if (a := _DECIMAL.fullmatch(one)) and (b := _DECIMAL.fullmatch(other)):
-        return (Kind.DURATION if a[2][:1].isalpha() else Kind.NUMBER), float(a[1]), float(b[1])
-    if (a := _INTEGER.fullmatch(one)) and (b := _INTEGER.fullmatch(other)):
-        if one[0] == other[0] == "#":
-            return Kind.STAMP, float(a[1]), float(b[1])
-        return Kind.NUMBER, float(a[1]), float(b[1])
-    if (a := _DIGITS.search(one)) and (b := _DIGITS.search(other)):
-        return _numbered(one, other, a, b)
-    return (Kind.STAMP if _drawn(one, other) else Kind.WORD), 0.0, 0.0
-
-
-def _numbered(one: str, other: str, a: re.Match[str], b: re.Match[str]) -> tuple[Kind, float, float]:
-    """A word with digits in it: a numbered thing when only one short number changes, else an id."""
-    same_words = one[: a.start()] == other[: b.start()] and one[a.end() :] == other[b.end() :]
-    if same_words and len(a[0]) < 6 and len(b[0]) < 6:
-        return Kind.NUMBER, float(a[0]), float(b[0])
-    return Kind.STAMP, 0.0, 0.0
-
-
-def _drawn(one: str, other: str) -> bool:
-    """Whether both words look drawn by lot, or one does and the other is as long; what they share in front aside."""
-    start = 0
-    while start < min(len(one), len(other)) and one[start] == other[start]:
-        start += 1
-    while start and one[start - 1].isalnum():
-        start -= 1
-    one, other = one[start:], other[start:]
-    first, second = _random(one), _random(other)
-    return first and second if len(one) != len(other) else first or second
-
-
-def _random(word: str) -> bool:
-    """Whether ``word`` looks drawn by lot: letters and digits mixed, capitals inside, hardly a vowel in a long run."""
-    if len(word) < 6 or not word.isalnum():
-        return False
-    if not word.isalpha():
-        return not word.isdecimal()
-    inner = word[1:]
-    if not inner.islower() and not word.isupper() and sum(one.isupper() for one in inner) >= 2:
-        return True
-    return sum(one in "aeiouyAEIOUY" for one in word) * 6 < len(word) or (
-        len(word) >= 8 and bool(_NO_VOWEL.search(word))
-    )
-
-
-def _digits(token: str) -> float:
-    return float("".join(_DIGITS.findall(token[:40])) or 0)
-
-
 def _near_bound(bounds: list[str], value: float) -> bool:
     """Whether one of the unchanged words right after it is a plain number that it can climb to ("3 of 7")."""
     for token in bounds:
-        if token.isascii() and token.isdecimal() and len(token) < 13 and float(token) >= value > 0:
+        plain = token.replace(",", "")
+        if plain.isascii() and plain.isdecimal() and len(plain) < 13 and float(plain) >= value > 0:
             return True
     return False
 
 
 def _verdict(seen: Answers) -> Change:
-    verdict = Change.STAMP
+    verdict, open_, readings = Change.STAMP, 0, 0
     for one in seen.varying.values():
-        verdict = max(verdict, _going(one, seen.length))
+        going = _going(one, seen.length)
+        verdict = max(verdict, going)
+        open_ += going is not Change.STAMP
+        readings += one.kind is not Kind.STAMP and one.ups > 0 and one.downs > 0
+    if open_ and readings >= DASHBOARD * open_:
+        verdict = Change.STAMP
+    if seen.phrase is not None and seen.phrase.moves and not seen.phrase.drawn:
+        verdict = max(verdict, Change.REWORDED)
     return verdict
 
 
@@ -304,17 +281,17 @@ def _going(one: Varying, length: int) -> Change:
     moved = one.ups + one.downs
     if one.kind is Kind.STAMP:
         return Change.PROGRESS if one.downs >= 2 and one.ups == 0 else Change.STAMP
+    if one.kind is Kind.SPAN:
+        return Change.PROGRESS if one.downs > 1 + one.ups else Change.STAMP  # what is left of a time, not what is over
     if one.kind is Kind.BOUNDED or one.bounded:
-        return Change.STAMP if 4 * min(one.ups, one.downs) > max(one.ups, one.downs) else Change.PROGRESS  # a gauge
-    if one.kind is Kind.WORD:
-        return Change.STAMP if moved >= MOST_BY_CHANCE else Change.UNDECIDED
+        return Change.STAMP if 4 * min(one.ups, one.downs) >= max(one.ups, one.downs) else Change.PROGRESS  # a gauge
     if one.kind is Kind.DURATION and moved < MOST_BY_CHANCE:
         return Change.STAMP
     if one.ups and one.downs:
         return Change.STAMP
     if one.ups and one.first >= 1_000 and one.last <= one.first * (1 + 0.05 * one.ups):
         return Change.STAMP  # an id or a clock: it grows, but hardly
-    if one.ups and length >= LONG_WORDS:
+    if one.ups and length >= LONG_WORDS and moved <= MOST_IN_LONG:
         return Change.STAMP  # one number in a long text that stays as it is
     if one.steps == moved and moved >= (2 if length > SHORT_WORDS else 8):
         return Change.STAMP  # it counts the calls

@@ -31,7 +31,8 @@ LEAST_GAP_S = 8.0
 
 S = TypeVar("S")
 _SAME = frozenset({Change.EQUAL, Change.STAMP})
-_MOVING = frozenset({Change.UNDECIDED, Change.PROGRESS})
+_COUNTING = frozenset({Change.UNDECIDED, Change.PROGRESS})
+_MOVING = _COUNTING | {Change.REWORDED}
 
 
 @dataclass(slots=True)
@@ -203,7 +204,7 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
     if took_s is None and event.at is not None and intent.at is not None:
         took_s = event.at - intent.at
     fault, error, unsaid = _fault(state, done, intent, took_s, event.at, new=not worked)
-    if change in _MOVING and done.outcome == "unknown" and done.exit_code is None:
+    if change in _COUNTING and done.outcome == "unknown" and done.exit_code is None:
         fault, error, unsaid = Fault.NONE, 0, False  # only its words say error, and its numbers go somewhere
     seen.failed = fault is not Fault.NONE
     together = seen.failed and intent.seq < state.failed_seq

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TypeAlias
 from zlib import crc32
 
+from watchdogd.core.detect.stamps import SPINNER
 from watchdogd.core.events import Text
 
 SAMPLE_CHARS = 1_600
@@ -19,11 +22,23 @@ MOST_STAMPS = 64
 """Positions that may change where all beyond the first few are plainly stamps (a clock in front of every line)."""
 FEW_TOKENS = 8
 """An answer of so few tokens may be stamps but for one of them; a longer one for half of them."""
-MOST_MOVED = 4
-"""Tokens by which two answers of unequal length may differ, in one place."""
+MOST_MOVED = 6
+"""Tokens of one place at which two answers of unequal length may differ."""
+TELLING = 3
+"""Letters of a word by which two places are told to be the same; for anything shorter the next one must agree, too."""
+MOST_PLACES = 16
+"""Such places."""
+Pair: TypeAlias = tuple[str, str]
+"""What stood there, what stands there now."""
+
+_TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?![\d,])|[^\s,;(){}\[\]\"'=<>|\\]+")
 
 
-_TOKEN = re.compile(r"[^\s,;(){}\[\]\"'=<>|\\]+")
+class Pairs(dict[int, Pair]):
+    """The places where two answers differ, counted in the new one; from its end, where below 0."""
+
+    shifts: tuple[tuple[int, int], ...] = ()
+    """(place in the old answer, tokens by which what follows has moved), in order."""
 
 
 def sample_of(text: Text) -> tuple[str, str, tuple[int, ...]]:
@@ -71,33 +86,87 @@ def shifted(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return len(one) > 2 and abs(len(one) - len(other)) <= 1 and set(one[1:-1]) <= set(other)
 
 
-def pairs_at_both_ends(
-    old: list[str], new: list[str], old_tail: list[str], new_tail: list[str]
-) -> dict[int, tuple[str, str]] | None:
+def pairs_at_both_ends(old: list[str], new: list[str], old_tail: list[str], new_tail: list[str]) -> Pairs | None:
     """The same for a long answer: its head is compared from the front, its tail from the back."""
-    pairs = {at: (one, other) for at, (one, other) in enumerate(zip(old[:-1], new[:-1], strict=False)) if one != other}
+    pairs = Pairs((at, pair) for at, pair in enumerate(zip(old[:-1], new[:-1], strict=False)) if pair[0] != pair[1])
+    if 4 * len(pairs) > len(new) and (moved := _aligned(old, new, cut=True)) is not None:
+        pairs = moved
     ends = zip(reversed(old_tail[1:]), reversed(new_tail[1:]), strict=False)
-    pairs |= {-1 - at: (one, other) for at, (one, other) in enumerate(ends) if one != other}
+    back = Pairs((-1 - at, pair) for at, pair in enumerate(ends) if pair[0] != pair[1])
+    if 4 * len(back) > len(new_tail) and (moved := _aligned(old_tail[::-1], new_tail[::-1], cut=True)) is not None:
+        back = Pairs((-1 - at, pair) for at, pair in moved.items())
+    pairs.update(back)
     if len(pairs) > MOST_STAMPS or 2 * len(pairs) > len(new) + len(new_tail):
         return None
     return pairs
 
 
-def pairs_of(old: list[str], new: list[str]) -> dict[int, tuple[str, str]] | None:
+def pairs_of(old: list[str], new: list[str]) -> Pairs | None:
     """The places where ``old`` and ``new`` differ; None when they differ in more than a few tokens."""
     if len(old) == len(new):
         places = [place for place, (one, other) in enumerate(zip(old, new, strict=True)) if one != other]
         most = len(new) - 1 if len(new) <= FEW_TOKENS else (len(new) + 1) // 2
-        if len(places) > min(MOST_STAMPS, max(1, most)):
+        if len(places) <= min(MOST_STAMPS, max(1, most)):
+            return Pairs((place, (old[place], new[place])) for place in places)
+    return _aligned(old, new)
+
+
+def moved_by(shifts: Sequence[tuple[int, int]], place: int) -> int:
+    """Where ``place`` of the old answer is in the new one."""
+    return place + next((by for at, by in reversed(shifts) if at <= place), 0)
+
+
+def _aligned(old: list[str], new: list[str], *, cut: bool = False) -> Pairs | None:
+    """The places where they differ, though some are longer now than they were; None when there are too many.
+
+    ``cut`` says that both may end anywhere.
+    """
+    pairs, shifts = Pairs(), list[tuple[int, int]]()
+    at, to, places, changed = 0, 0, 0, 0
+    while at < len(old) or to < len(new):
+        if at < len(old) and to < len(new) and old[at] == new[to]:
+            at, to = at + 1, to + 1
+            continue
+        if cut and min(len(old) - at, len(new) - to) <= MOST_MOVED:
+            break
+        gone, come = _gap(old, new, at, to)
+        places += 1
+        changed += come
+        if gone < 0 or places > MOST_PLACES:
             return None
-        return {place: (old[place], new[place]) for place in places}
-    start, shorter = 0, min(len(old), len(new))
-    while start < shorter and old[start] == new[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and old[-1 - end] == new[-1 - end]:
-        end += 1
-    was, now = old[start : len(old) - end], new[start : len(new) - end]
-    if not was or not now or max(len(was), len(now)) > MOST_MOVED or 2 * len(now) > len(new) + 1:
+        if gone == come:
+            pairs.update((to + n, (old[at + n], new[to + n])) for n in range(come))
+        elif not (gone and come):
+            if any(one not in SPINNER for one in (*old[at : at + gone], *new[to : to + come])):
+                return None
+        else:
+            pairs[to] = (" ".join(old[at : at + gone]), " ".join(new[to : to + come]))
+        if gone != come:
+            shifts.append((at + gone, to + come - at - gone))
+        at, to = at + gone, to + come
+    if 2 * changed > len(new) + 1:
         return None
-    return {start: (" ".join(was), " ".join(now))}
+    pairs.shifts = tuple(shifts)
+    return pairs
+
+
+_GAPS = sorted(
+    ((gone, come) for gone in range(MOST_MOVED + 1) for come in range(MOST_MOVED + 1) if gone or come),
+    key=lambda gap: (gap[0] + gap[1] + 2 * (gap[0] != gap[1]), gap),
+)
+
+
+def _gap(old: list[str], new: list[str], at: int, to: int) -> tuple[int, int]:
+    """How many tokens were there and are there now before both go on alike; (-1, -1) when they do not."""
+    for gone, come in _GAPS:
+        one, other = at + gone, to + come
+        if one > len(old) or other > len(new):
+            continue
+        if one == len(old) or other == len(new):
+            alike = one == len(old) and other == len(new)
+        else:
+            told = gone == come or (len(old[one]) >= TELLING and old[one].isalpha())
+            alike = old[one] == new[other] and (told or old[one + 1 : one + 2] == new[other + 1 : other + 2])
+        if alike:
+            return gone, come
+    return -1, -1

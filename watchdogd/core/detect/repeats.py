@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from watchdogd.core.detect.answers import Change
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.failures import Fault
@@ -43,7 +44,7 @@ class IdenticalCall:
     thresholds: Progress
     name: ClassVar[str] = "identical-call"
     channel: ClassVar[Channel] = Channel.PROGRESS
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[str]] = frozenset()
 
     def start(self) -> Streak:
@@ -62,7 +63,7 @@ class IdenticalCall:
             state.count = 0
         elif call.answer != state.answer:
             found = self._over(state, event, IDENTICAL)
-            state.answer, state.count = call.answer, 0
+            state.answer, state.count = call.answer, min(call.same, state.calls + 1) - 1
         elif call.moving:
             found = self._over(state, event, IDENTICAL)
         state.calls += 1
@@ -92,16 +93,17 @@ class IdenticalCall:
         warn, crit = factor * warn, factor * crit
         state.risk = min(0.5, graded(state.count - 1, warn, crit))
         turns = call.turn - state.turn + 1
-        if call.moving or state.calls < 2 * turns:
+        reworded = call.change is Change.REWORDED
+        if (call.moving and not reworded) or state.calls < 2 * turns:
             return NONE  # it goes somewhere, or one call per thing a person said: that is a conversation
-        severity = level(state.count, warn, crit)
+        severity = Severity.OK if reworded else level(state.count, warn, crit)
         found = NONE
         if severity is not Severity.OK:
             how = "failing the same way" if state.failed >= state.count else "same answer"
             text = f"{call.tool}: same call {state.count} times in a row, {how}"
             found = self._raised(state, call, IDENTICAL, severity, graded(state.count, warn, crit), text)
         severity = level(state.failed, factor * limits.same_call_failing_warn, factor * limits.same_call_failing_crit)
-        if severity is not Severity.OK and state.failed > state.count:
+        if severity is not Severity.OK and (reworded or state.failed > state.count):
             text = f"{call.tool}: same call failed {state.failed} times in a row, with different texts"
             found += self._raised(state, call, FAILING, severity, 0.6, text)
         return found

@@ -19,6 +19,7 @@ from watchdogd.core.health import Channel, Finding, Severity
 
 INTERLEAVED = "progress/interleaved-call"
 STALE = "progress/nothing-new"
+_NEWS = frozenset({Change.DIFFERENT, Change.REWORDED})
 CONTENT_TOKENS = 10
 """An answer of so many words can be an acknowledgement."""
 
@@ -58,7 +59,7 @@ class Revisits:
     thresholds: Progress
     name: ClassVar[str] = "revisits"
     channel: ClassVar[Channel] = Channel.PROGRESS
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[str]] = frozenset()
 
     def start(self) -> Visits:
@@ -71,7 +72,7 @@ class Revisits:
             return state, NONE
         again = bool(state.window) and state.window[-1].symbol == call.symbol
         stale = call.stale and not again
-        moved = call.change is Change.DIFFERENT and call.fault is Fault.NONE
+        moved = call.change in _NEWS and call.fault is Fault.NONE
         state.window.append(Visit(call.symbol, call.seq, call.turn, stale, moved, call.acts))
         state.stale += stale
         if len(state.window) > self.thresholds.stale_window_calls:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
+from zlib import crc32
 
 from watchdogd.core.detect.calls import Call
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
@@ -27,13 +28,15 @@ INFORMATIVE_TOKENS = 12
 """The same for acts with an effect: a shorter answer is an acknowledgement."""
 LONG_TOKENS = 25
 """The same where the calls work through a list of files or items: batch work, whose acknowledgements can be wordy."""
+MOST_ASKED = 64
+"""Words of questions that are remembered."""
 COMPARED_CHARS = 1_200
 """Of an answer, from its head."""
 
 _NOTHING = re.compile(
     r"\A\W{0,4}(?:no|none|null|nil|not|nothing|empty|0|zero|without|n/a|undefined|\[\s*\]|\{\s*\})?\W{0,4}\Z"
     r"|\b(?:no|not|none|nothing|without|0|zero|empty|null|kein\w{0,2}|nicht\w?|aucune?|rien|nada|ning[uú]n\w?|nenhum\w?"
-    r"|nessun\w?|niente|geen|niets|нет|ничего|не)\b|没|无|無|ない|なし|없|\[\s*\]|\{\s*\}",
+    r"|nessun\w?|niente|geen|niets|нет|ничего|не|unknown|unavailable)\b|没|无|無|ない|なし|없|\[\s*\]|\{\s*\}",
     re.IGNORECASE,
 )
 _NOTHING_AT_ALL = re.compile(
@@ -61,6 +64,10 @@ class Standstill:
     """Different calls in a row that got it."""
     listed: int = 0
     """Those of them that work through a list of things (paths, numbered items)."""
+    asked: frozenset[int] = frozenset()
+    """Checksums of the words they asked with."""
+    akin: int = 0
+    """Those of them that asked with a word of an earlier one: one question in other words, not item after item."""
 
 
 @dataclass(slots=True)
@@ -79,7 +86,7 @@ class Stagnation:
     thresholds: Progress
     name: ClassVar[str] = "stagnation"
     channel: ClassVar[Channel] = Channel.PROGRESS
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[str]] = frozenset()
 
     def start(self) -> Standstills:
@@ -97,6 +104,7 @@ class Stagnation:
             state.tools[tool] = Standstill(
                 _mask(call), whole, [call.key], [call.seq], call.turn, listed=_listed(call.words)
             )
+            _ask(state.tools[tool], call)
             if len(state.tools) > MOST_TOOLS:
                 state.tools.popitem(last=False)
             return state, NONE
@@ -108,13 +116,16 @@ class Stagnation:
         one.whole, one.mask = whole, mask
         if not same:
             found = state.levels.over(RULE, Channel.PROGRESS, key=tool, seq=event.seq) if one.count > 1 else NONE
+            one.asked, one.akin = frozenset(), 0
             one.keys, one.seqs, one.count, one.turn = [call.key], [call.seq], 1, call.turn
             one.listed = _listed(call.words)
+            _ask(one, call)
             return state, found
         if call.key in one.keys:
             return state, NONE  # the same call again is another rule's
         one.count += 1
         one.listed += _listed(call.words)
+        _ask(one, call)
         one.keys = [*one.keys[-15:], call.key]
         one.seqs = [*one.seqs[-9:], call.seq]
         return state, self._seen(state, one, call, tool)
@@ -147,7 +158,22 @@ def _works_through(one: Standstill, call: Call) -> bool:
         return True
     if call.effect is Effect.WRITE:
         return listed or not _NOTHING_AT_ALL.search(answer)
-    return listed or not _NOTHING.search(answer)
+    return listed or not (_NOTHING.search(answer) or 2 * one.akin > one.count)
+
+
+def _ask(one: Standstill, call: Call) -> None:
+    """Takes in the words of a question."""
+    if call.effect is not Effect.READ:
+        return
+    asked = {
+        crc32(word.lower().encode("utf-8", "surrogatepass"))
+        for text in call.words
+        if " " in text
+        for word in text.split()
+    }
+    one.akin += not one.asked.isdisjoint(asked)
+    if len(one.asked) < MOST_ASKED:
+        one.asked |= asked
 
 
 def _listed(words: Sequence[str]) -> bool:
