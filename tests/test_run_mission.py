@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +14,16 @@ from typing import Any, cast
 import pytest
 from typing_extensions import override
 
+from watchdogd.adapters.broker_connection import Connection
 from watchdogd.adapters.clock import SystemClock
 from watchdogd.adapters.objects import ObjectDirectory
 from watchdogd.commands import run_mission
-from watchdogd.commands.client import Client, NoDaemon
+from watchdogd.commands.client import RESEND_S, Client, NoDaemon
 from watchdogd.commands.run_mission import Rehearsal, report
 from watchdogd.core.errors import BusDown
 from watchdogd.core.events import Body, Event, Previewed, RunFinished, RunStarted, Text, Tick
 from watchdogd.ports import Received
-from watchdogd.wire.messages import Message, Payload, Response, WorkerStatus
+from watchdogd.wire.messages import Message, Payload, Request, Response, WorkerStatus
 
 WOULD = Previewed(
     summary="1 added, 1 modified",
@@ -92,10 +93,13 @@ def event(body: Body, *, run: str = "r7") -> Received:
     return received(Event(seq=1, body=body, run=run))
 
 
+def answer_to(message: Message) -> Response:
+    return Response(request=cast("Any", message.payload).id, command="run", status="ok", text="queued")
+
+
 def accepted(line: Line) -> Received:
     (message,) = line.sent
-    request = cast("Any", message.payload).id
-    return received(Response(request=request, command="run", status="ok", text="queued"))
+    return received(answer_to(message))
 
 
 def began(rehearsal: Rehearsal) -> Received:
@@ -120,6 +124,45 @@ async def test_it_waits_for_its_own_run_and_for_no_other() -> None:
     assert (rehearsal.run, rehearsal.would, rehearsal.finished) == ("r7", WOULD, DONE)
     (message,) = line.sent
     assert cast("Any", message.payload).text == "--dry-run"
+
+
+def later(client: object, seconds: float) -> Callable[[Line], Received]:
+    """Nothing of interest, ``seconds`` later."""
+
+    def arrives(line: Line) -> Received:
+        cast("Any", client).clock.passed_s += seconds
+        return event(Tick(), run="")
+
+    return arrives
+
+
+async def test_a_request_that_no_overseer_was_there_to_hear_is_sent_again_until_it_is_answered() -> None:
+    line = Line([])
+    rehearsal, _ = rehearsal_over(line)
+    wait = later(rehearsal.client, RESEND_S + 1)
+    line.arrives += [
+        wait,
+        wait,
+        lambda one: received(answer_to(one.sent[0])),
+        wait,
+        wait,
+        began(rehearsal),
+        event(DONE),
+    ]
+    await rehearsal.watch()
+    assert len(line.sent) == 3
+    assert len({cast("Any", one.payload).id for one in line.sent}) == 1, "one request, so that it is carried out once"
+
+
+async def test_every_command_is_sent_again_until_it_is_answered() -> None:
+    line = Line([])
+    client = Client(Connection(host="h", port=1, site="s", agent="a", accounts={"operator": "x"}))
+    client.clock, client.bus = Quick(), cast("Any", Lines([line]))
+    wait = later(client, RESEND_S + 1)
+    line.arrives += [wait, wait, lambda one: received(answer_to(one.sent[0]))]
+    (answer,) = await client.ask(Request(command="resume", id="c1"))
+    assert (answer.status, len(line.sent)) == ("ok", 3)
+    assert {cast("Any", one.payload).id for one in line.sent} == {"c1"}
 
 
 async def test_a_broker_that_restarts_loses_nothing_that_is_said_again() -> None:

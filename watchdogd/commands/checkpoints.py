@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -14,15 +16,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from watchdogd.commands.asking import AsJson, Config, StateDir, User, show
-from watchdogd.commands.client import Client, connection_in, is_terminal, state_dir_of
-from watchdogd.settings.model import LOCAL_OPERATOR
+from watchdogd.commands.client import Client, config_of, connection_in, is_terminal, state_dir_of
+from watchdogd.settings.load import load
+from watchdogd.settings.model import LOCAL_OPERATOR, Settings
 from watchdogd.wire import codec
 from watchdogd.wire.messages import CheckpointList, CheckpointReport, Request, Response
 
 LOOKS = {"passed": "green", "waiting": "yellow", "tainted": "red", "incomplete": "dim"}
 MEANS = {
     "passed": "an inspection found everything up to it healthy",
-    "waiting": "not inspected yet",
+    "waiting": "not inspected yet; the next inspection decides{when}",
     "tainted": "trouble began before it",
     "incomplete": "not whole; nothing returns to it",
 }
@@ -48,9 +51,26 @@ def checkpoints(
         out.print("no checkpoint yet: the first is taken when a run begins")
         return
     out.print(_table(found))
+    when = inspected(None if state_dir is not None else load(config_of(config), env=os.environ, demo=True).settings)
     for standing in dict.fromkeys(one.standing for one in found):
-        out.print(f"[{LOOKS[standing]}]{standing}[/]: {MEANS[standing]}", style="dim")
+        out.print(f"[{LOOKS[standing]}]{standing}[/]: {MEANS[standing].format(when=when)}", style="dim")
     out.print("[dim]`watchdogd rollback ID` shows what a return would change, and asks[/]")
+
+
+def inspected(settings: Settings | None) -> str:
+    """When inspections come, as the end of a sentence; empty when the configuration is not known."""
+    if settings is None:
+        return ""
+    judging = settings.policy.judging
+    if not settings.judge.enabled:
+        return f" (there is no judge: the detectors' all-clear, every {minutes(judging.every_s)})"
+    span = f"{minutes(judging.every_s)} to {minutes(judging.at_most_s)}"
+    return f" (the judge looks every {span} while there is anything new, and at once when a detector stirs)"
+
+
+def minutes(seconds: float) -> str:
+    """``seconds`` as people say it."""
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
 
 
 def _table(found: tuple[CheckpointReport, ...]) -> Table:
@@ -99,7 +119,8 @@ def rollback(
     """
     client = Client(connection_in(state_dir_of(config, state_dir)), user)
     compared = _asked(client, checkpoint, "")
-    show([one for one in compared if one.stage != "ordered" or one.status != "ok"], as_json=as_json and not yes)
+    shown = [_for_a_terminal(one) for one in compared if one.stage != "ordered" or one.status != "ok"]
+    show(shown, as_json=as_json and not yes)
     if not compared or compared[-1].status != "ok":
         raise typer.Exit(1)
     if compared[-1].stage != "compared":
@@ -114,6 +135,13 @@ def rollback(
     show(done, as_json=as_json)
     if not done or done[-1].status != "ok" or done[-1].stage != "done":
         raise typer.Exit(1)
+
+
+def _for_a_terminal(said: Response) -> Response:
+    """``said`` without its last line, which is for phones: here the question follows."""
+    lines = said.text.splitlines()
+    hint = said.stage == "compared" and len(lines) > 1 and lines[-1].startswith("`rollback ")
+    return replace(said, text="\n".join(lines[:-1])) if hint else said
 
 
 def _asked(client: Client, checkpoint: str, text: str) -> list[Response]:

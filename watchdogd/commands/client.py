@@ -31,6 +31,9 @@ QUIET_S = 0.5
 LONGEST_S = 5.0
 """What is retained is taken as complete after this (seconds)."""
 ANSWER_S = 15.0
+RESEND_S = 2.0
+"""A request without an answer is sent again after this, under its own id, which is carried out once (seconds): until an
+overseer has first subscribed the broker keeps nothing for it. Beats keep the loop turning."""
 
 
 class NoDaemon(Exception):
@@ -163,7 +166,11 @@ class Client:
                     expires=self.clock.wall() + 60,
                 )
                 await link.send(message)
+                sent = self.clock.boot()
                 async for arrived in link.received():
+                    if not answers and self.clock.boot() - sent > RESEND_S:
+                        await link.send(message)
+                        sent = self.clock.boot()
                     payload = arrived.message.payload if arrived.message is not None else None
                     if isinstance(payload, ProcessReport):
                         process = payload

@@ -16,7 +16,7 @@ from rich.text import Text as Styled
 
 from watchdogd.adapters.objects import ObjectDirectory
 from watchdogd.commands.asking import AsJson, Config, StateDir, User, send, show
-from watchdogd.commands.client import Client, NoDaemon, connection_in, state_dir_of
+from watchdogd.commands.client import RESEND_S, Client, NoDaemon, connection_in, state_dir_of
 from watchdogd.core.errors import BusDown
 from watchdogd.core.events import Event, Previewed, RunFinished, RunStarted, Text
 from watchdogd.ports import Received
@@ -123,6 +123,7 @@ class Rehearsal:
             if not self._accepted:
                 await link.send(self._message())
             messages = link.received()
+            sent = self.client.clock.boot()
             answer_by = asyncio.get_running_loop().time() + ANSWER_S
             while True:
                 async with asyncio.timeout_at(None if self._accepted else answer_by):
@@ -131,6 +132,9 @@ class Rehearsal:
                     except StopAsyncIteration:
                         raise BusDown("the connection ended") from None
                 yield arrived
+                if not (self._accepted or self.over) and self.client.clock.boot() - sent > RESEND_S:
+                    await link.send(self._message())
+                    sent = self.client.clock.boot()
 
     def _message(self) -> Message:
         now = self.client.clock.wall()

@@ -101,10 +101,11 @@ def missing(settings: Settings, secrets: Secrets) -> tuple[Problem, ...]:
         wanted.append(("judge_api_key", "judge.provider"))
     return tuple(
         Problem(
-            file=f"${variable_of(name)}",
+            file=f"${ANTHROPIC[1]}",
             line=0,
             key=key,
-            text=f'"anthropic" needs a key: ${variable_of(name)}, ${ANTHROPIC[1]} or a systemd credential {name}',
+            text=f'not set, and "anthropic" needs a key to run: export it (or ${variable_of(name)}), or give a systemd '
+            f"credential {ANTHROPIC[0]} (or {name})",
         )
         for name, key in wanted
     )
