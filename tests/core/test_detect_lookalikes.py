@@ -117,6 +117,26 @@ def test_a_check_after_each_new_act_weighs_less_than_a_repetition() -> None:
     assert WOVEN not in checked.rules()
 
 
+def test_a_short_verdict_after_each_new_act_is_no_loop_whatever_the_tool_is_called() -> None:
+    tape = Tape()
+    for n in range(9):
+        tape.call({"name": f"thing {n}"}, "added", tool="add_item")
+        tape.call({}, "yes", tool="check_cart")
+    assert tape.rules() == {}
+
+
+def test_one_look_for_each_thing_a_person_says_is_no_forgetting_and_two_are() -> None:
+    once, twice = Tape(), Tape()
+    for n in range(8):
+        for tape, looks in ((once, 1), (twice, 2)):
+            tape.user(f"and what about town {n}?")
+            for look in range(looks):
+                tape.call({"to": f"town {n} {look}"}, f"{n + look * 3} trains to town {n}", tool="find_trains")
+                tape.call({}, f"the profile of Ada Berg: {PAGE[:200]}", tool="my_profile")
+    assert AGAIN not in once.rules()
+    assert AGAIN in twice.rules()
+
+
 def test_the_day_of_a_date_in_words_goes_nowhere() -> None:
     tape = Tape()
     for n in range(5):

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Protocol, TypeVar
 
 from watchdogd.core.detect.answers import Answers, Change, first_answer, next_answer
+from watchdogd.core.detect.excerpts import tokens_of
 from watchdogd.core.detect.failures import Fault, Habit, fault_of, signature
 from watchdogd.core.detect.keys import answer_key, call_key, leaves
 from watchdogd.core.detect.manners import Effect, asks_to_wait, effect_of, unfinished
@@ -238,13 +239,23 @@ def _answered(state: CallState, event: Event, done: ToolFinished) -> Call:
     )
 
 
-CHECKED = 0.67
-"""What one more call of a command counts after a new act: it may check what the act did."""
+CHECKED = 0.5
+"""What one more call counts after a new act: it may check what the act did."""
+CONTENT_TOKENS = 10
+"""An answer of so many words can be an acknowledgement, or a state."""
+
+
+def content(call: Call) -> bool:
+    """Whether its answer is more than an acknowledgement or a state."""
+    return len(tokens_of(call.text.head[:400])) > CONTENT_TOKENS
 
 
 def weighed(call: Call, acts: Sequence[int]) -> float:
-    """How many times ``call`` was made, given the run's acts at each time."""
-    if call.effect is Effect.READ or not acts:
+    """How many times ``call`` was made, given the run's acts at each time.
+
+    A command, or a look at a state, may check what was done since; reading content again does not.
+    """
+    if not acts or acts[0] == acts[-1] or (call.effect is Effect.READ and content(call)):
         return float(len(acts))
     return 1 + sum(CHECKED if later > earlier else 1.0 for earlier, later in pairwise(acts))
 

@@ -49,7 +49,7 @@ class Rereads:
     thresholds: Recall
     name: ClassVar[str] = "re-read"
     channel: ClassVar[Channel] = Channel.RECALL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[str]] = frozenset({"context_edited"})
 
     def start(self) -> Repetitions:
@@ -120,6 +120,7 @@ class Rereads:
 
 
 def _since(one: Again) -> int:
-    """The repetition from which on there are more of them than people spoke."""
+    """The repetition from which on there are more of them than people spoke, once for each thing they said apart."""
     last = len(one.turns)
-    return next((at for at in range(last) if last - at > one.turns[-1] - one.turns[at]), last)
+    spoken = one.turns[-1]
+    return next((at for at in range(last) if last - at > 1 + spoken - one.turns[at] or one.turns[at] == spoken), last)

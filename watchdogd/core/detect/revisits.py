@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from watchdogd.core.detect.answers import Change
-from watchdogd.core.detect.calls import Call, weighed
+from watchdogd.core.detect.calls import Call, content, weighed
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
-from watchdogd.core.detect.excerpts import tokens_of
 from watchdogd.core.detect.failures import Fault
 from watchdogd.core.detect.manners import Effect
 from watchdogd.core.detect.thresholds import Progress
@@ -20,8 +19,6 @@ from watchdogd.core.health import Channel, Finding, Severity
 INTERLEAVED = "progress/interleaved-call"
 STALE = "progress/nothing-new"
 _NEWS = frozenset({Change.DIFFERENT, Change.REWORDED})
-CONTENT_TOKENS = 10
-"""An answer of so many words can be an acknowledgement."""
 
 
 @dataclass(slots=True)
@@ -153,4 +150,4 @@ def _content(call: Call) -> bool:
     """Whether it reads something or does something of its own: not a step on the way, acknowledged in a word or two."""
     if call.effect is Effect.WRITE:
         return bool(call.words)
-    return len(tokens_of(call.text.head[:400])) > CONTENT_TOKENS
+    return content(call)

@@ -28,8 +28,10 @@ INFORMATIVE_TOKENS = 12
 """The same for acts with an effect: a shorter answer is an acknowledgement."""
 LONG_TOKENS = 25
 """The same where the calls work through a list of files or items: batch work, whose acknowledgements can be wordy."""
-MOST_ASKED = 64
-"""Words of questions that are remembered."""
+RECENT, MOST_ASKED = 3, 16
+"""Questions of which words are remembered, and of each at most so many."""
+TELLING_TOKENS = 3
+"""A shorter answer to a question in other words can be a verdict on an item ("ok", "cleared")."""
 COMPARED_CHARS = 1_200
 """Of an answer, from its head."""
 
@@ -64,10 +66,10 @@ class Standstill:
     """Different calls in a row that got it."""
     listed: int = 0
     """Those of them that work through a list of things (paths, numbered items)."""
-    asked: frozenset[int] = frozenset()
-    """Checksums of the words they asked with."""
+    asked: tuple[tuple[int, ...], ...] = ()
+    """Checksums of the words that the latest of them asked with."""
     akin: int = 0
-    """Those of them that asked with a word of an earlier one: one question in other words, not item after item."""
+    """Those of them that asked with a word of one shortly before: one question in other words, not item after item."""
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ class Stagnation:
         one.whole, one.mask = whole, mask
         if not same:
             found = state.levels.over(RULE, Channel.PROGRESS, key=tool, seq=event.seq) if one.count > 1 else NONE
-            one.asked, one.akin = frozenset(), 0
+            one.asked, one.akin = (), 0
             one.keys, one.seqs, one.count, one.turn = [call.key], [call.seq], 1, call.turn
             one.listed = _listed(call.words)
             _ask(one, call)
@@ -158,7 +160,8 @@ def _works_through(one: Standstill, call: Call) -> bool:
         return True
     if call.effect is Effect.WRITE:
         return listed or not _NOTHING_AT_ALL.search(answer)
-    return listed or not (_NOTHING.search(answer) or 2 * one.akin > one.count)
+    asked_again = tokens >= TELLING_TOKENS and 2 * one.akin > one.count
+    return listed or not (asked_again or _NOTHING.search(answer))
 
 
 def _ask(one: Standstill, call: Call) -> None:
@@ -171,9 +174,8 @@ def _ask(one: Standstill, call: Call) -> None:
         if " " in text
         for word in text.split()
     }
-    one.akin += not one.asked.isdisjoint(asked)
-    if len(one.asked) < MOST_ASKED:
-        one.asked |= asked
+    one.akin += not asked.isdisjoint(word for words in one.asked for word in words)
+    one.asked = (*one.asked[1 - RECENT :], tuple(sorted(asked)[:MOST_ASKED]))
 
 
 def _listed(words: Sequence[str]) -> bool:
