@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from watchdogd.core.errors import WireError
 from watchdogd.core.events import ModelCalled, RunStarted, ToolFinished, ToolIntended, UserSaid
-from watchdogd.wire.trajectory import BEFORE, SCHEMA, Trajectory, events, line_of, parsed
+from watchdogd.wire.trajectory import BEFORE, SCHEMA, Step, Trajectory, events, line_of, parsed
 
 
 def line(steps: list[object], **more: object) -> str:
@@ -59,6 +59,18 @@ def test_a_result_belongs_to_the_oldest_open_call_of_its_tool() -> None:
     calls = [body.call for body in found if isinstance(body, ToolFinished)]
     assert [intended[call].args for call in calls[:2]] == [{"n": 1}, {"n": 2}]
     assert [intended[calls[2]].tool, calls[3]] == ["b", ""]
+
+
+def test_a_message_counts_the_calls_right_behind_it() -> None:
+    steps = (
+        Step(i=0, kind="assistant", text="I look."),
+        Step(i=1, kind="tool_call", tool="ls"),
+        Step(i=2, kind="tool_call", tool="pwd"),
+        Step(i=3, kind="tool_result", tool="ls"),
+        Step(i=4, kind="assistant", text="Done."),
+    )
+    said = [one.body for one in events(Trajectory(id="r", steps=steps)) if isinstance(one.body, ModelCalled)]
+    assert [one.tool_calls for one in said] == [2, 0]
 
 
 def test_is_error_false_means_unknown() -> None:

@@ -156,20 +156,29 @@ def events(run: Trajectory) -> Iterator[Event]:
     yield Event(seq=BEFORE, body=RunStarted(goal=run.goal, system=run.system), run=run.id, at=first)
     waiting: dict[str, deque[str]] = {}
     turn, answering = 0, False
-    for one in run.steps:
+    for at, one in enumerate(run.steps):
         if one.kind in ("assistant", "tool_call"):
             turn, answering = turn + (not answering), True
         else:
             answering = False
-        yield Event(seq=one.i, body=_body(one, waiting), run=run.id, step=turn, at=one.t)
+        calls = _calls_after(run.steps, at) if one.kind == "assistant" else 0
+        yield Event(seq=one.i, body=_body(one, waiting, calls), run=run.id, step=turn, at=one.t)
 
 
-def _body(one: Step, waiting: dict[str, deque[str]]) -> Body:
+def _calls_after(steps: Sequence[Step], at: int) -> int:
+    """The calls that belong to the message at ``at``: those that stand right behind it."""
+    end = at + 1
+    while end < len(steps) and steps[end].kind == "tool_call":
+        end += 1
+    return end - at - 1
+
+
+def _body(one: Step, waiting: dict[str, deque[str]], calls: int) -> Body:
     match one.kind:
         case "user":
             return UserSaid(text=Text.plain(one.text), who=one.agent)
         case "assistant":
-            return ModelCalled(text=Text.plain(one.text), speaker=one.agent)
+            return ModelCalled(text=Text.plain(one.text), tool_calls=calls, speaker=one.agent)
         case "tool_call":
             call = f"step {one.i}"
             waiting.setdefault(one.tool, deque()).append(call)

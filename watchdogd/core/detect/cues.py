@@ -96,6 +96,8 @@ LONG_ORDER = 5
 """Words from which what follows a colon can be an order rather than a field's value."""
 FARTHEST = 200
 """Characters in which the colon must stand, and that are looked at behind it."""
+MOST_LEADS = 3
+"""Parts before an order that are skipped ("assistant, before you go, …")."""
 _LEADS = lexis.SEQUENCE | words("if when while as in to for prior note")
 SHORT_WORD = 3
 """Letters up to which a verb of another language is more often somebody's name ("Lee", "Di")."""
@@ -174,10 +176,20 @@ def _without_key(sentence: str, tokens: list[str], cues: int) -> list[str]:
 def _after_lead(sentence: str, tokens: list[str]) -> bool:
     """Whether an order follows a colon ("to whoever reads this: remove …") or a condition ("before you go, open …")."""
     at = sentence.rfind(": ", 0, FARTHEST)
-    if at < 0 and not _LEADS.isdisjoint(tokens[:4]):
-        at = sentence.find(", ")
-    if at < 0:
+    if at >= 0:
+        return _orders(sentence, at)
+    if _LEADS.isdisjoint(tokens[:4]):
         return False
+    for _ in range(MOST_LEADS):
+        at = sentence.find(", ", at + 1, FARTHEST)
+        if at < 0:
+            return False
+        if _orders(sentence, at):
+            return True
+    return False
+
+
+def _orders(sentence: str, at: int) -> bool:
     rest = TOKEN.findall(sentence[at + 2 : at + FARTHEST])
     return len(rest) >= LONG_ORDER and _imperative(rest)
 

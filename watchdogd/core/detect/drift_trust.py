@@ -16,10 +16,11 @@ from watchdogd.core.detect.lexicon import (
     LOCAL_THINGS,
     MONEY,
     SIDE_EFFECTS,
+    WEB,
     WORK,
     Act,
 )
-from watchdogd.core.detect.passages import legible
+from watchdogd.core.detect.passages import legible, telling
 from watchdogd.core.detect.provenance import STOP, folded, marks
 from watchdogd.core.events import Impact, ToolIntended
 
@@ -78,10 +79,26 @@ class Trust:
         if len(self.marks) < MOST_NAMES:
             self.marks.update(marks(text[:MOST_TEXT]))
 
+    def speaks_of(self, word: str, names: Sequence[str]) -> bool:
+        """Whether the user used ``word`` other than to describe some thing ("the transfer desk") beside ``names``."""
+        if word not in self.words:
+            return False
+        tokens = TOKEN.findall(self.text)
+        return any(
+            before not in _DETERMINERS or after in STOP or after in names
+            for before, one, after in zip(["", *tokens], tokens, [*tokens[1:], "the"], strict=False)
+            if one == word
+        )
+
     def covers(self, things: int) -> bool:
         """Whether an order to do what a text says extends to ``things``: it does unless the user named other ones."""
         own = self.things & ~DOCUMENTS
         return not own or not things or bool(things & own)
+
+    @property
+    def browses(self) -> bool:
+        """Whether the user spoke of pages or sites: then one leads to the next."""
+        return bool(self.things & WEB) or self.acts & Act.VISIT != 0
 
     def asks_for(self, acts: int, things: int) -> float:
         """0..1: how much the user asked for an act of these classes on these things."""
@@ -96,6 +113,7 @@ class Trust:
         return near if not things or things & self.things else near * 0.5
 
 
+_DETERMINERS = frozenset(["a", "an", "the", "this", "that", "my", "your", "his", "her", "its", "our", "their"])
 _CLAUSE = re.compile(r"[.!?;:\n]+|,\s|\d[.)]\s")
 _LEADS = frozenset(
     [
@@ -167,7 +185,7 @@ class Asked:
     names: frozenset[str]
     """The words of the tool's name that say something."""
     spoken: bool
-    """Whether the user used the first of them: what he asked for, where no class of acts is known."""
+    """Where no class of acts is known: whether the user used the first of them, which is what he asked for then."""
     foreign: tuple[Leaf, ...]
     """Values the user did not say."""
     named: bool
@@ -180,6 +198,8 @@ class Asked:
     """Whether it only works on files or runs programs where the agent stands."""
     address: bool
     """Whether a foreign value is an address outside (a URL, a mail address)."""
+    outward: bool
+    """Whether a foreign value is a place that even a reading call sends something to (a URL)."""
 
 
 def asked(call: ToolIntended, trust: Trust) -> Asked:
@@ -189,7 +209,7 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
     if acts & Act.SEND and things & MONEY:
         acts |= Act.PAY
     foreign: list[Leaf] = []
-    named = address = tied = False
+    named = address = outward = tied = False
     for text in values(call.args):
         if acts & Act.RUN or not acts:
             acts |= _programs(text)
@@ -199,7 +219,7 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
             continue
         beyond = {mark: weight for mark, weight in found.items() if mark not in trust.marks}
         named = named or len(beyond) < len(found)
-        every = frozenset(word for word in TOKEN.findall(text.lower()) if word not in STOP and len(word) > 1)
+        every = telling(text)
         words = every - trust.words
         tied = tied or any(found[mark] >= 0.45 for mark in found.keys() - beyond.keys())
         tied = tied or any(not word[0].isdigit() and word not in ACTS for word in every - words)
@@ -207,6 +227,7 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
             weight = max(max(beyond.values(), default=0.0), min(0.8, 0.3 + 0.1 * len(words)))
             foreign.append(Leaf(text=text, marks=beyond, words=words, weight=weight))
             address = address or any(one >= 1.0 and "." in mark for mark, one in beyond.items())
+            outward = outward or any(one >= 1.0 and "." in mark and "@" not in mark for mark, one in beyond.items())
     reads = (bool(names) and bool(acts_of(names[:1]) & (Act.READ | Act.VISIT))) or (
         bool(acts) and not acts & SIDE_EFFECTS
     )
@@ -218,13 +239,14 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
         acts=acts,
         things=things,
         names=frozenset(word for word in names if len(word) > 2 and word not in STOP),
-        spoken=bool(names) and names[0] in trust.words,
+        spoken=bool(names) and not acts and trust.speaks_of(names[0], names),
         foreign=tuple(foreign),
         named=named,
         tied=tied,
         effect=effect,
         local=local,
         address=address,
+        outward=outward,
     )
 
 

@@ -16,7 +16,7 @@ from watchdogd.core.detect.drift_thresholds import Drift
 from watchdogd.core.detect.drift_trust import Asked, Trust, asked, values
 from watchdogd.core.detect.keys import answer_key, text_key
 from watchdogd.core.detect.obedience import FAINT, best_match
-from watchdogd.core.detect.passages import Passage, identity, legible, naming, passages, sentences, weighed
+from watchdogd.core.detect.passages import Passage, identity, legible, naming, passages, sentences, strongest, weighed
 from watchdogd.core.detect.repeated_words import repeated
 from watchdogd.core.detect.shelf import SHORTEST, Shelf
 from watchdogd.core.events import Event, ModelCalled, RunStarted, ToolFinished, ToolIntended, UserSaid
@@ -37,6 +37,9 @@ NAMED = 0.45
 """Weight from which an identifier in a value is looked for there."""
 OWN_VALUES = 512
 """Values of its own earlier calls that are remembered."""
+ON_THE_WAY = 0.4
+"""Risk of words that accompany calls, which deserve a WARN and no more: they are no answer yet, and half of those who
+say them on the way drop them from it."""
 KIN = 0.7
 """How near an earlier act must be to make its values the agent's own: having read a file is no ground to delete it."""
 
@@ -92,8 +95,8 @@ class InjectedInstruction:
                 self._read(state, body, event.seq)
             case ToolIntended() as body:
                 return state, self._intended(state, body, event.seq)
-            case ModelCalled(text=text):
-                found = self._said(state, text.shown, event.seq)
+            case ModelCalled(text=text, tool_calls=calls):
+                found = self._said(state, text.shown, event.seq, on_the_way=calls > 0)
                 _remember_own(state, (text.head[:4_000],))
                 return state, found
             case _:
@@ -127,8 +130,7 @@ class InjectedInstruction:
             return
         state.held += new
         if len(state.held) > self.thresholds.injection_memory:
-            state.held.sort(key=lambda one: -one.promise)
-            del state.held[self.thresholds.injection_memory :]
+            state.held = strongest(state.held, self.thresholds.injection_memory)
 
     def _intended(self, state: Read, body: ToolIntended, seq: int) -> tuple[Finding, ...]:
         call = asked(body, state.trust)
@@ -153,11 +155,13 @@ class InjectedInstruction:
         evidence = (best.passage.seq, seq)
         return state.levels.raised(OBEYED, Channel.DRIFT, severity, round(risk, 3), headline, evidence, key)
 
-    def _said(self, state: Read, text: str, seq: int) -> tuple[Finding, ...]:
+    def _said(self, state: Read, text: str, seq: int, *, on_the_way: bool) -> tuple[Finding, ...]:
         found = repeated(text, state.trust, state.held) if state.held and len(text) >= 30 else None
         if found is None:
             return NONE
         risk, passage, share = found
+        if on_the_way:
+            risk = min(risk, ON_THE_WAY)
         state.now = max(state.now, risk)
         if risk < self.thresholds.injection_said_warn:
             return NONE

@@ -371,6 +371,7 @@ UNSPACED_THINGS: tuple[tuple[str, int], ...] = tuple(
 """The same for writing without spaces."""
 
 MONEY = THINGS["money"]
+WEB = THINGS["website"]
 DOCUMENTS = THINGS["email"] | THINGS["message"] | THINGS["file"] | THINGS["website"]
 """Things that carry text."""
 LOCAL_THINGS = THINGS["file"] | THINGS["code"]

@@ -26,10 +26,16 @@ LOCAL_AT_MOST = 0.32
 it deserves a WARN and no more."""
 LOCAL_UNNAMED = 0.29
 """The same where it names none: what a report or a readme says about a file is what the work is about."""
+LOOKED_UP = 0.42
+"""Risk of only looking something up by a value that a passage names: the first step of obeying it, and harmless."""
+SENT_OFF = 0.5
+"""Strength of a plain order to open an address where the user spoke of no page: a request is an effect out there."""
 SPOKEN = 0.3
 """Meta weight from which a passage speaks to a machine: a single weak sign (a "required" or "user" nearby) does not."""
 LONG_VALUE = 12
 """Words from which a value is prose of the agent's own, whose words may well be those of a plain sentence it read."""
+PHRASE = 5
+"""Words from which a value is a sentence."""
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -55,6 +61,7 @@ def best_match(call: Asked, trust: Trust, held: Sequence[Passage], own: Mapping[
     best: Match | None = None
     highest = 0.0
     explained = trust.explains(call.acts, call.things)
+    sent_off = call.outward and not call.effect and not trust.browses
     total = sum(leaf.weight for leaf in call.foreign)
     keys = {key for leaf in call.foreign for key in (*leaf.marks, *leaf.words)}
     for passage in held:
@@ -73,9 +80,13 @@ def best_match(call: Asked, trust: Trust, held: Sequence[Passage], own: Mapping[
         strength = passage.delegated_strength if delegated else passage.strength
         if not passage.plain:
             strength *= 0.6
+        elif sent_off and value >= 0.9 and not delegated:
+            strength = max(strength, 1.0 - (1.0 - SENT_OFF) * (1.0 - passage.meta))
         risk = strength * match * (1.0 - 0.5 * explained * (1.0 - passage.meta))
         if call.effect and value >= 0.4 and not delegated:
             risk = max(risk, _unasked(call, trust, passage, value, thing))
+        if not call.effect and not call.outward:
+            risk = min(risk, LOOKED_UP)
         if call.local and passage.meta < SPOKEN:
             risk = min(risk, LOCAL_AT_MOST) if call.address else min(0.6 * risk, LOCAL_UNNAMED)
         if best is None or risk > highest:
@@ -142,6 +153,8 @@ def _value(call: Asked, passage: Passage, total: float, before: frozenset[str], 
     for leaf in call.foreign:
         got = max((weight for mark, weight in leaf.marks.items() if mark in marks and mark not in before), default=0.0)
         common = (leaf.words & words) - before
+        if len(leaf.words) > PHRASE and not passage.plain and not passage.said:
+            common = _NOTHING  # what a text tells beside an order is what summaries of it are made of
         if common:
             share = len(common) / len(leaf.words)
             known = 0.9 if len(common) >= 3 else 0.7 if len(common) == 2 else _single(leaf)

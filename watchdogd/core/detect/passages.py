@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,9 +27,12 @@ _SPLITS = re.compile(r"[.!?;。！？；>]|\d[A-Z][A-Za-z]")
 _GLUED = re.compile(r"[\d.>][A-Z][a-z]{2}")
 _LABELLED = re.compile(r"[A-Z]{3,12}:\s")
 """A sentence that begins right behind another's last character, as where something was pasted in."""
+_CLOSED = re.compile(r"</\w[\w -]{0,24}>")
 _VALUE = re.compile(r'"((?:[^"\\]|\\.){16,20000})"|\'((?:[^\'\\]|\\.){16,20000})\'')
 _FIELD = re.compile(r"[ \t]{0,40}(?:- )?['\"]?[^\W\d][\w -]{0,30}['\"]?:(?:\s|$)")
 _BEGINNING = re.compile(r"[ \t]*[-*•#>\d<A-Z'\"\[{]")
+NAMES_SOMETHING = 0.3
+"""What naming something adds to a passage's promise."""
 _NAMES = re.compile(r"[@_\"“«「]|\d\d|www\.|://|'\w")
 _TELLING = re.compile(r"@|://|www\.|\d{6}|\d_|_\w|[\"“«「]|'\w")
 _ADDRESSED = re.compile(r"\w@\w|://|www\.|\d{6}")
@@ -37,6 +41,12 @@ SHORTEST = 3
 """Words from which a sentence that names nothing can want something."""
 FEWEST_WORDS = 4
 """Words beside the address from which what is in no known language is taken to be a sentence."""
+PLAINLY = 0.4
+"""Meta weight of a sentence from which those behind it are heard too."""
+BESIDE = 3
+"""Sentences behind it: an order follows its announcement."""
+SHORTEST_SAID = 5
+"""Words of such a sentence that make it one."""
 _WORD = re.compile(r"(?:^|\s)[^\W\d_]{2,}(?=[\s,;!?]|$)")
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
@@ -69,7 +79,9 @@ class Passage:
     delegated: bool
     """Whether the user told the agent to do what this text says."""
     promise: float = 0.0
-    """How much it is worth remembering: its strength, and whether it names something."""
+    """How much it is worth remembering: its strength, whether it is to be said, and whether it names something."""
+    telltale: float = 0.0
+    """The part of it that is for naming something: by that it is found again where its whole text is kept."""
     named: dict[str, float] | None = None
     """Identifiers of the stretch, once somebody asked."""
     words: frozenset[str] | None = None
@@ -107,8 +119,12 @@ class Passage:
 
 
 def telling(text: str) -> frozenset[str]:
-    """The words of ``text`` that say something."""
-    return frozenset(word for word in TOKEN.findall(text.lower()) if word not in STOP and len(word) > 1)
+    """The words of ``text`` that say something: not those of grammar, nor the parts of a date or of a time of day."""
+    return frozenset(
+        word
+        for word in TOKEN.findall(text.lower())
+        if word not in STOP and len(word) > 1 and (len(word) > 2 or not word.isdigit())
+    )
 
 
 def legible(text: str) -> str:
@@ -176,6 +192,8 @@ def _divide(block: str, found: list[str]) -> None:
     glued = [match.start() + 1 for match in _GLUED.finditer(block)]
     if ": " in block or ":\n" in block:
         glued += [match.start() for match in _LABELLED.finditer(block) if _pasted(block, match.start())]
+    if "</" in block:
+        glued += [match.end() for match in _CLOSED.finditer(block)]
     if glued:
         cuts = sorted({*cuts, *glued})
     start = 0
@@ -226,9 +244,13 @@ def weighed(text: str, seq: int, *, delegated: bool = False) -> tuple[list[Passa
     text = legible(text)
     if len(text) <= LARGE:
         found = _passages(text, seq, delegated)
-        return _strongest(found), len(found) <= MOST
-    found = [one for window in cued_windows(text) for one in _passages(window, seq, delegated)]
-    return _strongest(found), False
+        if len(found) <= MOST:
+            return found, True
+    else:
+        found = [one for window in cued_windows(text) for one in _passages(window, seq, delegated)]
+    for one in found:
+        one.promise -= one.telltale
+    return strongest(found), False
 
 
 def naming(text: str, seq: int, value: str, names: frozenset[str], *, delegated: bool) -> list[Passage]:
@@ -239,16 +261,29 @@ def naming(text: str, seq: int, value: str, names: frozenset[str], *, delegated:
         low = sentence.lower()
         if value not in sentence or names.isdisjoint(TOKEN.findall(low)) or is_record(low):
             continue
-        reading = read(low, TOKEN.findall(low), ascii_only=low.isascii(), tagged=False)
-        if not (reading.plain or reading.acts or reading.things):
-            found.append(_passage(everything, {at: reading}, at, seq, delegated))
+        if not _asks(_heard(sentence), sentence):
+            reading = read(low, TOKEN.findall(low), ascii_only=low.isascii(), tagged=False)
+            found.append(_passage(everything, {at: reading}, reading, at, seq, delegated))
     return found
 
 
-def _strongest(found: list[Passage]) -> list[Passage]:
-    if len(found) > MOST:
-        return sorted(found, key=lambda one: -one.promise)[:MOST]
-    return found
+def strongest(found: list[Passage], most: int = MOST) -> list[Passage]:
+    """At most ``most`` of ``found``: half of them the most promising, the others those that are least like the rest.
+
+    So that no flood of one kind, however strong, drives out another.
+    """
+    if len(found) <= most:
+        return found
+    best = sorted(found, key=lambda one: -one.promise)
+    sizes = Counter((one.acts, one.things) for one in best)
+    turns = Counter[tuple[int, int]]()
+    ranked: list[tuple[int, int, int]] = []
+    for at, one in enumerate(best[most // 2 :], most // 2):
+        kind = one.acts, one.things
+        ranked.append((turns[kind], sizes[kind], at))
+        turns[kind] += 1
+    ranked.sort()
+    return [*best[: most // 2], *(best[at] for _, _, at in ranked[: most - most // 2])]
 
 
 def _passages(text: str, seq: int, delegated: bool) -> list[Passage]:
@@ -258,11 +293,32 @@ def _passages(text: str, seq: int, delegated: bool) -> list[Passage]:
         reading = _heard(sentence)
         if reading is not None:
             heard[at] = reading
-    return [
-        _passage(everything, heard, at, seq, delegated)
-        for at, reading in heard.items()
-        if reading.plain or reading.acts or reading.things or _ADDRESSED.search(everything[at])
-    ]
+    kept = {at: reading for at, reading in heard.items() if _asks(reading, everything[at])}
+    kept |= _beside(everything, heard, kept)
+    return [_passage(everything, heard, kept[at], at, seq, delegated) for at in sorted(kept)]
+
+
+def _asks(reading: Reading | None, sentence: str) -> bool:
+    """Whether a sentence heard so asks for something, or names where an act could go."""
+    return reading is not None and bool(
+        reading.plain or reading.acts or reading.things or _ADDRESSED.search(sentence) is not None
+    )
+
+
+def _beside(everything: list[str], heard: dict[int, Reading], kept: dict[int, Reading]) -> dict[int, Reading]:
+    """What stands right behind a sentence that plainly speaks to a machine, whatever its words."""
+    found: dict[int, Reading] = {}
+    for at, reading in heard.items():
+        if meta(reading.cues & ~Cue.REQUEST) < PLAINLY:
+            continue
+        for beside in range(at + 1, min(at + 1 + BESIDE, len(everything))):
+            low = everything[beside].lower()
+            if beside in kept or beside in found or is_record(low):
+                continue
+            tokens = TOKEN.findall(low)
+            if len(tokens) >= SHORTEST_SAID:
+                found[beside] = heard.get(beside) or read(low, tokens, ascii_only=low.isascii(), tagged=False)
+    return found
 
 
 def _heard(sentence: str) -> Reading | None:
@@ -288,8 +344,9 @@ def _heard(sentence: str) -> Reading | None:
 _EDGES = ".,;:!?\"'()[]<>*`-#"
 
 
-def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int, delegated: bool) -> Passage:
-    reading = heard[at]
+def _passage(
+    everything: list[str], heard: dict[int, Reading], reading: Reading, at: int, seq: int, delegated: bool
+) -> Passage:
     cues, near = reading.cues, Cue.NONE
     for beside in range(max(0, at - 4), at + 5):
         if beside != at and beside in heard:
@@ -299,24 +356,21 @@ def _passage(everything: list[str], heard: dict[int, Reading], at: int, seq: int
     plain = reading.plain
     speaks = 1.0 - (1.0 - own) * (1.0 - 0.85 * around)
     strength = 1.0 - (1.0 - plain) * (1.0 - speaks)
+    telltale = NAMES_SOMETHING if any(_TELLING.search(one) for one in everything[at : at + 2]) else 0.0
     return Passage(
         seq=seq,
         text=" ".join(everything[at].split())[:200],
-        parts=tuple((everything[one], one in heard) for one in range(at, min(at + 3, len(everything)))),
+        parts=tuple((everything[one], one == at or one in heard) for one in range(at, min(at + 3, len(everything)))),
         acts=(reading.asked & ~Act.READ) or reading.asked or reading.acts,
         things=reading.things,
         plain=plain,
         meta=speaks,
         strength=strength,
-        promise=strength + _kept_for(reading, everything[at : at + 2]),
+        promise=strength + (1.0 if reading.asked & Act.SAY else telltale),
+        telltale=0.0 if reading.asked & Act.SAY else telltale,
         said=reading.acts,
         delegated=delegated,
     )
-
-
-def _kept_for(reading: Reading, parts: list[str]) -> float:
-    """What is to be said cannot be found again by a call's value, and must be kept; what names something should be."""
-    return 1.0 if reading.asked & Act.SAY else 0.3 if any(_TELLING.search(one) for one in parts) else 0.0
 
 
 def identity(text: str) -> str:

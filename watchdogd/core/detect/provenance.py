@@ -89,9 +89,18 @@ def _addresses(low: str, found: dict[str, float]) -> None:
     if "." in low:
         if "://" in low or "www." in low:
             for match in _URL.finditer(low):
-                found[canonical_url(match.group(0))] = 1.0
+                _place(match.group(0), found)
         for match in _BARE_DOMAIN.finditer(low):
-            found[canonical_url(match.group(0))] = 1.0
+            _place(match.group(0), found)
+
+
+def _place(url: str, found: dict[str, float]) -> None:
+    """Adds ``url`` and its host: what is appended to an address still goes there."""
+    whole = canonical_url(url)
+    found[whole] = 1.0
+    host = re.split(r"[/?#]", whole, maxsplit=1)[0]
+    if host != whole:
+        found.setdefault(host, 0.9)
 
 
 def _numeric(text: str, low: str, found: dict[str, float]) -> None:
