@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watchdogd.core.detect.keys import text_key
-from watchdogd.core.detect.outage_signs import core_of, is_outage, speaks_of_outage
+from watchdogd.core.detect.outage_signs import core_of, is_outage, own_points, speaks_of_outage
 from watchdogd.core.events import Text, ToolFinished
 
 HEAD_CHARS = 400
@@ -21,6 +21,8 @@ CURT_CHARS = 140
 """Answers up to this length that say what cannot be are errors without further signs."""
 ENOUGH = 3
 """Points that make a text an error."""
+PLAIN = 4
+"""Points of a plain sign that an error is the agent's own."""
 
 
 class Fault(StrEnum):
@@ -57,7 +59,8 @@ class Habit:
 _OUTAGE_CLASSES = frozenset({"provider", "connection", "overloaded", "rate_limit", "server", "network", "unavailable"})
 
 _FIELD = re.compile(
-    r"[\"']?\b(?:error|errors|exception|err|fault)[\"']?\s{0,4}[:=]\s{0,4}(?!null|none|false|\[\s*\]|\{\s*\}|\"\"|''|0\b)\S"
+    r"[\"']?\b(?:error|errors|exception|err|fault)[\"']?\s{0,4}[:=]\s{0,4}(?!null|none|false|\[\s*\]|\{\s*\}|\"\"|''"
+    r"|0\b)\S"
     r"|<(?:error|exception|fault)\b[^>]{0,40}>[^<]"
     r"|[\"'](?:success|ok|succeeded)[\"']\s{0,4}:\s{0,4}false"
     r"|[\"']status(?:_?code)?[\"']\s{0,4}:\s{0,4}(?:[\"'](?:error|fail\w{0,5})|[\"']?[45]\d\d\b)",
@@ -75,8 +78,11 @@ _FIRST_LINE = re.compile(
     r"|\W{0,8}[EF][A-Z]?\d{3,5}\b",
     re.IGNORECASE,
 )
+_NAMED = re.compile(r"(?:[a-zA-Z_]\w{0,60}\.){0,8}[A-Z]\w{0,60}(?:Error|Exception|Fault)(?:: \S|$)")
+"""An exception by its name, and what it says."""
 _COUNTS = re.compile(
-    r"\W{0,8}(?:(?!fail|err|fatal)\w{1,30}[: ]{1,2}){0,3}\d{1,6} (?:failed|failures?|errors?|passed|warnings?|tests?)\b"
+    r"\W{0,8}(?:(?!fail|err|fatal)\w{1,30}[: ]{1,2}){0,3}\d{1,6} (?:failed|failures?|errors?|passed|warnings?"
+    r"|tests?)\b"
     r"|.{0,120}\b\d{1,6} passed\b",
     re.IGNORECASE,
 )
@@ -84,10 +90,12 @@ _COUNTS = re.compile(
 _TRACE = re.compile(r"Traceback \(most recent|\n\s{1,8}at [\w.$<>]{1,80}[ (]|panicked at|stack trace", re.IGNORECASE)
 _PROGRAM = re.compile(r"[\w./-]{1,60}(?: line \d{1,6})?:\s?(?:[^:\n]{1,160}:\s?){0,3}[^:\n]{3,200}$")
 _NEGATIVE = re.compile(
-    r"\b(?:not (?:found|exist|allowed|permitted|supported|a |an |valid|recogni[sz]ed|defined|available|enough|be |have"
+    r"\b(?:not (?:found|exist|allowed|permitted|supported|a |an |valid|recogni[sz]ed|defined|available|enough|be "
+    r"|have"
     r"|authori[sz]ed)"
     r"|no such|no (?:permission|access|route|module)|n't\b|cannot|can ?not|could not|unable|does ?n.t|did ?n.t"
-    r"|invalid|illegal|malformed|unknown|unexpected|undefined|unrecogni[sz]ed|unsupported|unresolved|missing|denied"
+    r"|invalid|illegal|malformed|(?<!to )(?<!by )(?<!from )unknown|unexpected|undefined|unrecogni[sz]ed|unsupported"
+    r"|unresolved|missing|denied"
     r"|refused|rejected|forbidden|unauthori[sz]ed|fail(?:s|ed|ure)?|errors?(?!\W{1,3}\d+\.\d)|mismatch"
     r"|out of (?:range|memory|bounds)|\b(?:is|are|ran|run) out of"
     r"|expected .{1,60} (?:but|got)|must (?:be|have|not)|requires?d?\b|already exists|too (?:many|few|long|large)"
@@ -96,7 +104,8 @@ _NEGATIVE = re.compile(
 )
 _NEGATED = re.compile(
     r"\b(?:un(?:terminated|closed|matched|balanced|handled|caught|satisfied|met)|un[a-z]{4,14}[ai]ble"
-    r"|(?:in|im|ir)[a-z]{4,14}[ai]ble|insufficient|incorrect|incomplete|improper|inconsistent|mis(?:spelled|matched|placed)"
+    r"|(?:in|im|ir)[a-z]{4,14}[ai]ble|insufficient|incorrect|incomplete|improper|inconsistent|mis(?:spelled|matched"
+    r"|placed)"
     r"|wrongly)\b"
 )
 """Words that deny by their first syllable; only looked for in curt answers."""
@@ -156,13 +165,12 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
     if not head:
         return False
     short = max(text.length, len(text.head)) <= SHORT_CHARS
-    if code is None and (
-        said := _EXIT.search(head) or (None if short else _EXIT.search((text.tail or text.head)[-200:]))
-    ):
+    if code is None and (said := _said_code(text, head, short=short)):
         code = int(said[1])
         if code != 1:
             return code != 0
-        head = (head[: said.start()] + head[said.end() :]).strip(" \n[](){}<>:,")
+        if said.string == head:
+            head = (head[: said.start()] + head[said.end() :]).strip(" \n[](){}<>:,")
         if not head:
             return False
     if head[0] in "{[(<" and not _PREFIX.match(head):
@@ -170,11 +178,7 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
     line = head.partition("\n")[0][:200]
     if _COUNTS.match(line):
         return _TRACE.search(head) is not None  # "3 failed, 9 passed" is a report
-    points = int(short) + (1 if short and habit.odd(head) else 0) + (code == 1)
-    if _FIRST_LINE.match(line):
-        points += 2
-    if _TRACE.search(head):
-        points += 2
+    points = int(short) + (1 if short and habit.odd(head) else 0) + (code == 1) + _shaped(head, line)
     if short and points < ENOUGH:
         negative, strong = _negative(head)
         points += negative + (strong and len(head) <= CURT_CHARS)
@@ -184,6 +188,17 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
         elif points < ENOUGH and speaks_of_outage(head):
             points += 2
     return points >= ENOUGH
+
+
+def _said_code(text: Text, head: str, *, short: bool) -> re.Match[str] | None:
+    """Where the text itself names an exit code: in its head, or at the very end of a long one."""
+    return _EXIT.search(head) or (None if short else _EXIT.search((text.tail or text.head)[-200:]))
+
+
+def _shaped(head: str, line: str) -> int:
+    """Points of the shape of the first line and of a stack trace."""
+    first = 3 if _NAMED.match(line) else 2 if _FIRST_LINE.match(line) else 0
+    return first + (2 if _TRACE.search(head) else 0)
 
 
 def _structured(head: str, *, short: bool) -> bool:
@@ -197,9 +212,13 @@ def _negative(head: str) -> tuple[bool, bool]:
     """Whether it says no at all, and whether it says what cannot be."""
     low = head.lower()
     if not any(hint in low for hint in _NEGATIVE_HINTS):
-        return len(low) <= CURT_CHARS and _NEGATED.search(low) is not None, False
+        own = own_points(head) if len(low) <= CURT_CHARS else 0
+        return own > 0 or (len(low) <= CURT_CHARS and _NEGATED.search(low) is not None), own >= PLAIN
     low = _NO_FAULT.sub(" ", low)
     strong = _STRONG.search(low) is not None
+    if not strong and len(low) <= CURT_CHARS:
+        own = own_points(low)
+        return own > 0 or _NEGATIVE.search(low) is not None, own >= PLAIN
     return strong or _NEGATIVE.search(low) is not None, strong
 
 
