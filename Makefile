@@ -6,7 +6,8 @@ STAMP := .venv/.installed
 .PHONY: run test check bench drill mutants clean help
 
 help:
-	@echo "make run      the demo: a worker, its overseer, a broker, a person; no key needed (about a minute)"
+	@echo "make run      the demo: a worker, its overseer, a broker, a person; no key needed (about a minute,"
+	@echo "              and as much again the first time, for the Python packages)"
 	@echo "make test     the tests"
 	@echo "make check    format, lint, types, import rules"
 	@echo "make bench    measurements, as ratios"
@@ -14,9 +15,12 @@ help:
 	@echo "make mutants  takes guards out one at a time and shows what turns red"
 
 $(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it with make PYTHON=..."; exit 1; }
+	@echo "Setting up .venv with the Python packages: once, half a minute to three minutes; pip speaks only if something is wrong."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $(STAMP)
+	@echo "Done: the command is .venv/bin/watchdogd."
 
 run: $(STAMP)
 	@$(BIN)/watchdogd demo

@@ -61,6 +61,13 @@ def test_a_missing_key_is_named_for_each_who_needs_it(env):
     assert "$WATCHDOGD_WORKER_API_KEY" in str(found[0])
 
 
+def test_the_passwords_of_a_broker_of_ones_own_are_named_one_by_one():
+    own = settings(worker={"provider": "scripted"}, judge={"enabled": False}, broker={"url": "mqtt://localhost"})
+    env = {"WATCHDOGD_BROKER_PASSWORD_WORKER": "w", "WATCHDOGD_BROKER_PASSWORD_OVERSEER": "o"}
+    (missing,) = secrets.missing(own, secrets.read(own, env))
+    assert str(missing).startswith("$WATCHDOGD_BROKER_PASSWORD_SUPERVISOR: broker.url: not set")
+
+
 def test_a_scripted_model_needs_no_key():
     alone = settings(worker={"provider": "scripted"}, judge={"enabled": False})
     found = secrets.read(alone, {"ANTHROPIC_API_KEY": KEY})

@@ -56,13 +56,14 @@ def summary(settings: Settings, running: RunningBroker, now: datetime) -> list[t
     """What was started, a word and a line each: where, with which model and broker, what runs next, what to type."""
     agent, policy, broker = settings.agent, settings.policy, running.connection
     judge = f"judged by {_model(settings.judge)}" if settings.judge.enabled else "no judge: detectors alone watch"
+    kind = "your own" if broker.kind == "url" else broker.kind
     missions = [("mission", f"{one.name}: {starts(one, now)}") for one in settings.missions]
     return [
         ("watchdogd", f"{__version__} watches {agent.name} at {agent.site}"),
         ("files", f"{agent.workspace} is what it may change; records and logs in {agent.state_dir}"),
         ("model", f"{_model(settings.worker)}, {judge}"),
         ("policy", f"{policy.name}, mode {policy.mode.value}, level {policy.level.value}"),
-        ("broker", f"{broker.kind} on {broker.host}:{broker.port}; {', '.join(settings.broker.operators)} may answer"),
+        ("broker", f"{kind} on {broker.host}:{broker.port}; {', '.join(settings.broker.operators)} may answer"),
         *(missions or [("mission", "none: there is nothing to do")]),
     ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from watchdogd.core.errors import ConfigError, Problem
+from watchdogd.core.ids import Role
 from watchdogd.settings.layers import PREFIX
 from watchdogd.settings.model import ACCOUNTS, Settings
 
@@ -99,7 +100,7 @@ def missing(settings: Settings, secrets: Secrets) -> tuple[Problem, ...]:
         wanted.append(("worker_api_key", "worker.provider"))
     if settings.judge.enabled and settings.judge.provider == "anthropic" and secrets.judge_api_key is None:
         wanted.append(("judge_api_key", "judge.provider"))
-    return tuple(
+    keys = tuple(
         Problem(
             file=f"${ANTHROPIC[1]}",
             line=0,
@@ -109,3 +110,13 @@ def missing(settings: Settings, secrets: Secrets) -> tuple[Problem, ...]:
         )
         for name, key in wanted
     )
+    if settings.broker.url == "auto":
+        return keys
+    roles = [role.value for role in Role if role.value not in secrets.broker_passwords]
+    return (*keys, *(_no_password(name) for name in roles))
+
+
+def _no_password(account: str) -> Problem:
+    name = f"broker_password_{account}"
+    text = f"not set, and a broker of your own has an account {account}: export it, or give a systemd credential {name}"
+    return Problem(file=f"${variable_of(name)}", line=0, key="broker.url", text=text)
