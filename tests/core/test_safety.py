@@ -16,8 +16,9 @@ from watchdogd.core.detect.safety_calls import commands, paths
 from watchdogd.core.detect.safety_claims import DONE, TESTS, ContradictedClaim, claimed
 from watchdogd.core.detect.safety_commands import RULES, DangerousCommand
 from watchdogd.core.detect.safety_destinations import UNLISTED, UnlistedHost, listed
-from watchdogd.core.detect.safety_secrets import GIVEN, SENT, SHOWN, ExposedSecret, Shape, random_looking, secrets
+from watchdogd.core.detect.safety_secrets import GIVEN, SENT, SHOWN, ExposedSecret
 from watchdogd.core.detect.safety_thresholds import Safety
+from watchdogd.core.detect.shapes import Shape, random_looking, secrets
 from watchdogd.core.events import (
     Body,
     Event,

@@ -30,9 +30,10 @@ from watchdogd.core.detect.safety_bounds import OutOfBounds
 from watchdogd.core.detect.safety_claims import ContradictedClaim
 from watchdogd.core.detect.safety_commands import DangerousCommand
 from watchdogd.core.detect.safety_destinations import UnlistedHost
-from watchdogd.core.detect.safety_secrets import ExposedSecret, Shape
+from watchdogd.core.detect.safety_secrets import ExposedSecret
 from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.detect.same_error import SameError
+from watchdogd.core.detect.shapes import Shape
 from watchdogd.core.detect.slow_drift import MetricDrift
 from watchdogd.core.detect.spend import Spend
 from watchdogd.core.detect.stagnation import Stagnation
