@@ -264,7 +264,7 @@ def test_init_writes_a_configuration_that_is_valid(tmp_path):
     assert loaded.settings.agent.workspace == tmp_path / "new" / "workspace"
     assert loaded.settings.agent.workspace.is_dir()
     assert (tmp_path / "new" / "state").stat().st_mode & 0o777 == 0o700
-    assert "watchdogd check --config" in result.stdout
+    assert "&& watchdogd check" in result.stdout
 
 
 def test_init_twice_changes_nothing(tmp_path):

@@ -24,6 +24,8 @@ from watchdogd.settings.explain import Explained, at_every_level, explain
 from watchdogd.settings.load import Loaded, load
 from watchdogd.settings.resolve import plain
 
+SHOWN_OF_POLICY = frozenset({"policy.name", "policy.mode", "policy.level"})
+"""Of what the policy says, where not everything is asked for."""
 BAD_CONFIG = 2
 """Exit status for a configuration that cannot be used."""
 
@@ -137,12 +139,14 @@ def _shown(value: object) -> str:
 def _show(console: Console, loaded: Loaded, data: Mapping[str, object], *, every: bool) -> None:
     settings = loaded.settings
     left_out = 0
-    values = Table("key", "value", "from", title="configuration", title_justify="left", box=None, pad_edge=False)
+    values = Table(title="configuration", title_justify="left", box=None, pad_edge=False)
+    for name in ("key", "value", "from"):
+        values.add_column(name, overflow="fold")
     for key, value in _leaves(plain(settings)):
         if key == "policy.rules":
             value = f"{len(settings.policy.rules)} rules"
         origin = loaded.origins[key]
-        if origin.kind == "default" and not every:
+        if not every and (origin.kind == "default" or (origin.kind == "policy" and key not in SHOWN_OF_POLICY)):
             left_out += 1
             continue
         style = "dim" if origin.kind == "default" else ""
@@ -150,7 +154,7 @@ def _show(console: Console, loaded: Loaded, data: Mapping[str, object], *, every
         values.add_row(escape(key), escape(text.strip()), escape(str(origin)), style=style)
     console.print(values)
     if left_out:
-        console.print(f"[dim]and {left_out} more at their defaults: --all[/]", highlight=False)
+        console.print(f"[dim]and {left_out} more, from the policy and the defaults: --all[/]", highlight=False)
     missions = Table("mission", "starts", "may spend", "done when", box=None, pad_edge=False)
     for one in settings.missions:
         money = [] if one.budget_usd is None else [f"{one.budget_usd:.2f} USD"]

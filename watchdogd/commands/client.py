@@ -87,8 +87,11 @@ def state_dir_of(config: Path | None, state_dir: Path | None) -> Path:
 
 def connection_in(state_dir: Path) -> Connection:
     """The running daemon's broker. Raises: NoDaemon."""
+    path = state_dir / "broker" / CONNECTION_FILE
+    if not path.exists():
+        raise NoDaemon(f"no daemon has run here yet, there is no {path}: `watchdogd run` starts one")
     try:
-        return broker_connection.load(state_dir / "broker" / CONNECTION_FILE)
+        return broker_connection.load(path)
     except ConfigError as why:
         raise NoDaemon(f"no daemon here: {why}") from None
 
@@ -116,6 +119,10 @@ class Client:
         self.bus = MqttBus(connection, user, clock=self.clock, deadline_s=5)
         self.root = connection.topics.root
 
+    def _away(self, why: BusDown) -> str:
+        start = "" if self.connection.kind == "url" else "; does `watchdogd run` still run?"
+        return f"no broker at {self.connection.host}:{self.connection.port}: {why}{start}"
+
     async def retained(self) -> Seen:
         """Everything that is retained. Raises: NoDaemon."""
         seen = Seen()
@@ -129,7 +136,7 @@ class Client:
                                 quiet.reschedule(asyncio.get_running_loop().time() + QUIET_S)
                 return seen
         except BusDown as why:
-            raise NoDaemon(f"no broker at {self.connection.host}:{self.connection.port}: {why}") from None
+            raise NoDaemon(self._away(why)) from None
 
     async def follow(self, on: Callable[[Received], bool]) -> None:
         """Hands over every message until ``on`` returns True. Raises: NoDaemon, when there is no broker."""
@@ -139,7 +146,7 @@ class Client:
                     if on(arrived):
                         return
         except BusDown as why:
-            raise NoDaemon(f"no broker at {self.connection.host}:{self.connection.port}: {why}") from None
+            raise NoDaemon(self._away(why)) from None
 
     async def ask(self, request: Request, *, until_held: bool = False, patience_s: float = 30) -> list[Response]:
         """Sends ``request`` and waits for its answer.
@@ -180,7 +187,7 @@ class Client:
                     if payload.status != "ok" or payload.stage not in ("latched", "ordered") or not until_held:
                         return answers
         except BusDown as why:
-            raise NoDaemon(f"no broker at {self.connection.host}:{self.connection.port}: {why}") from None
+            raise NoDaemon(self._away(why)) from None
         except TimeoutError:
             if answers:
                 return answers

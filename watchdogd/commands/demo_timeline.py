@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 from rich.text import Text as Line
 
 from watchdogd.adapters.broker_connection import Connection
@@ -75,9 +76,15 @@ class Timeline:
     def line(self, who: str, text: str, style: str = "") -> None:
         """One line: time, who, what."""
         seconds = int(self.clock.boot() - self.began)
-        head = Line.from_markup(f"[dim]{seconds // 60:02d}:{seconds % 60:02d}[/]  [{WHO[who]}]{who:<9}[/] ")
-        head.append_text(Line.from_markup(f"[{style}]{escape(text)}[/]" if style else escape(text)))
-        self.out.print(head, soft_wrap=True)
+        at = Line.from_markup(f"[dim]{seconds // 60:02d}:{seconds % 60:02d}[/]")
+        name = Line.from_markup(f"[{WHO[who]}]{who:<9}[/]")
+        said = Line.from_markup(f"[{style}]{escape(text)}[/]" if style else escape(text))
+        if not self.out.is_terminal:  # one line for one thing: whoever reads a pipe wraps for himself
+            self.out.print(Line.assemble(at, "  ", name, " ", said), soft_wrap=True)
+            return
+        row = Table.grid(padding=(0, 1, 0, 0))
+        row.add_row(at, "", name, said)
+        self.out.print(row)
 
     def note(self, text: str) -> None:
         """Something the daemon says."""

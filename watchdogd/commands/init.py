@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -65,11 +66,11 @@ def init(
         print(f"wrote {path}")
     for path in same:
         print(f"left  {path} (unchanged)")
-    config = loaded.files[0]
+    names = [one.name for one in loaded.settings.missions]
     print(f"""
 Next:
-  1. put the files of the job into {loaded.settings.agent.workspace}, the only directory the worker can write
-  2. say in {config} what is to be reached ([missions.first])
-  3. watchdogd check --config {config}
-  4. export ANTHROPIC_API_KEY=...   (or a systemd credential; never in the file)
-  5. watchdogd run --config {config}""")
+  1. put the files of the job into {directory / "workspace"}, the only directory the worker can write
+  2. say in {directory / "watchdogd.toml"} what is to be reached; the mission `{names[0]}` runs as it stands
+  3. cd {shlex.quote(str(directory))} && watchdogd check
+  4. export ANTHROPIC_API_KEY=...     (or a systemd credential; never in the file)
+  5. watchdogd run                    and there, in another terminal: watchdogd run-mission {names[0]}""")
