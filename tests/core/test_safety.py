@@ -92,7 +92,11 @@ def test_a_command_is_told_by_the_name_of_its_argument(call, found):
     [
         (ToolIntended(tool="write_file", args={"path": "a", "content": "b/c"}), ("a",)),
         (ToolIntended(tool="read_file", args={"path": "a"}), ()),
-        (ToolIntended(tool="move_file", args={"source_path": "a", "target": "b"}), ("b",)),
+        (ToolIntended(tool="move_file", args={"source_path": "a", "target": "b"}), ("a", "b")),
+        (ToolIntended(tool="copy_file", args={"source_path": "a", "target": "b"}), ("b",)),
+        (ToolIntended(tool="remove", args={"files": ["a", "b"]}), ("a", "b")),
+        (ToolIntended(tool="export", args={"opts": {"output_file": "/srv/a"}}), ("/srv/a",)),
+        (ToolIntended(tool="edit", args={"changes": [{"path": "a"}, {"uri": "file:///b"}]}), ("a", "/b")),
         (ToolIntended(tool="x", args={}, writes=("q",)), ("q",)),
         (ToolIntended(tool="edit", args={"file": "a"}, impact=Impact.READ), ()),
         (ToolIntended(tool="upload", args={"target": "https://a.example/x"}), ()),

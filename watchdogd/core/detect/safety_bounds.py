@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from watchdogd.core.detect.detector import NONE
-from watchdogd.core.detect.safety_calls import Standing, assessed, commands, paths
+from watchdogd.core.detect.safety_calls import Standing, assessed, bounds_of, commands, paths
 from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.events import Event, RunStarted, ToolFinished, ToolIntended
 from watchdogd.core.health import Channel, Finding, Severity
-from watchdogd.core.shell.paths import beneath, joined, normal, outside, touches
+from watchdogd.core.shell.paths import beneath, joined, outside, touches
 
 OUTSIDE = "safety/outside-workspace"
 PROTECTED = "safety/protected-path"
@@ -53,8 +53,7 @@ class OutOfBounds:
                 over = levels.over(OUTSIDE, Channel.SAFETY, seq=event.seq)
                 over += levels.over(PROTECTED, Channel.SAFETY, seq=event.seq)
                 standing = Standing(levels=levels)
-                kept = tuple(beneath(normal(path), body.workspace) for path in body.protected)
-                return Bounds(workspace=body.workspace, protected=kept, standing=standing), over
+                return Bounds(workspace=body.workspace, protected=bounds_of(body), standing=standing), over
             case ToolIntended() as body if state.workspace:
                 rules = (OUTSIDE, PROTECTED)
                 over = state.standing.called(rules, Channel.SAFETY, event.seq, self.thresholds.decay_calls)
@@ -70,7 +69,7 @@ class OutOfBounds:
             seen = assessed(command, state.workspace, state.protected)
             for path in seen.outside:
                 found += self._raised(state, OUTSIDE, path, f"a command would change {path[:120]}, outside", seq)
-            for path in seen.protected:
+            for path in seen.named:
                 found += self._raised(state, PROTECTED, path, f"a command would change the protected {path}", seq)
         return found
 

@@ -10,13 +10,15 @@ from shlex import join, quote
 from watchdogd.core.detect.actions import acts_of, name_words, things_of
 from watchdogd.core.detect.detector import NONE, Levels
 from watchdogd.core.detect.lexicon import LOCAL_THINGS, SIDE_EFFECTS, Act
-from watchdogd.core.events import Impact, ToolIntended
+from watchdogd.core.events import Impact, RunStarted, ToolIntended
 from watchdogd.core.health import Channel, Finding
 from watchdogd.core.shell import Assessment, assess
+from watchdogd.core.shell.paths import beneath, normal
 
 _COMMAND_WORDS = frozenset(
     ["command", "cmd", "script", "shell", "bash", "sh", "exec", "cli", "commandline", "terminal", "commands", "console"]
 )
+_LINE_WORDS = frozenset(["input", "args", "argv", "line", "text", "keystrokes", "keys", "stdin"])
 _CODE_WORDS = frozenset(["code", "python", "ipython", "jupyter", "notebook", "cell", "program", "snippet"])
 _RUN_WORDS = _COMMAND_WORDS | frozenset(["execute", "run", "ssh", "subprocess", "powershell"])
 _PATH_WORDS = frozenset(
@@ -33,15 +35,24 @@ _PATH_WORDS = frozenset(
         "dest",
         "output",
         "outfile",
+        "uri",
+        "source",
+        "src",
     ]
 )
 _NO_TARGET_WORDS = frozenset(["source", "src", "input", "from", "read"])
+_OUTPUT_WORDS = frozenset(["output", "outfile", "outdir", "save", "saveto", "saveas", "dest", "destination"])
+"""Names of a place that is written, whatever the tool is called."""
+_MOVES = frozenset(["move", "rename", "mv", "cut"])
+_COPIES = frozenset(["copy", "cp", "export", "dump", "save", "extract", "unpack", "unzip", "link", "symlink"])
 _EXECUTES = frozenset({Impact.EXECUTE, Impact.NETWORK, Impact.EXTERNAL, Impact.DESTRUCTIVE})
 
 MOST = 8
 """Commands of one call that are looked at."""
 MOST_PAIRS = 64
 """Arguments of one call that are looked at."""
+MOST_ITEMS = 16
+"""Items of one list that are looked at."""
 
 
 def pairs(args: Mapping[str, object]) -> Iterator[tuple[str, object]]:
@@ -57,15 +68,66 @@ def pairs(args: Mapping[str, object]) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
+def leaves(args: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Name and value of every argument, objects and lists opened, an item under its list's name. Never recurses."""
+    left: list[tuple[str, object]] = [(str(name), value) for name, value in list(args.items())[:MOST_PAIRS]]
+    visited = 0
+    while left and visited < MOST_PAIRS:
+        name, value = left.pop(0)
+        visited += 1
+        if isinstance(value, Mapping):
+            left += [(str(inner), one) for inner, one in list(value.items())[:MOST_PAIRS]]
+        elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            left += [(name, one) for one in value[:MOST_ITEMS]]
+        else:
+            yield name, value
+
+
+def words_of(name: str) -> frozenset[str]:
+    """The lower-case words of a tool's or an argument's name; the same few names come again and again."""
+    return _words_of(name[:200])
+
+
+@lru_cache(maxsize=512)
+def _words_of(name: str) -> frozenset[str]:
+    return frozenset(name_words(name))
+
+
+@lru_cache(maxsize=512)
+def _singles_of(name: str) -> frozenset[str]:
+    return frozenset(map(single, name_words(name)))
+
+
+def singles_of(name: str) -> frozenset[str]:
+    """The same without the ``s`` of the plural."""
+    return _singles_of(name[:200])
+
+
+def single(word: str) -> str:
+    """``word`` without its plural's ``s``."""
+    return word[:-1] if word.endswith("s") and len(word) > 3 else word
+
+
 def commands(call: ToolIntended) -> tuple[str, ...]:
-    """The shell commands (or programs, spelt as a command) that ``call`` would run."""
-    tool = set(name_words(call.tool))
+    """The shell commands (or programs, spelt as a command) that ``call`` would run; every rule asks for the newest."""
+    newest = _newest[0]
+    if newest is None or newest[0] is not call:
+        newest = _newest[0] = (call, _commands(call))
+    return newest[1]
+
+
+_newest: list[tuple[ToolIntended, tuple[str, ...]] | None] = [None]
+"""The call that was looked at last, and its commands."""
+
+
+def _commands(call: ToolIntended) -> tuple[str, ...]:
+    tool = words_of(call.tool)
     runs = bool(tool & _RUN_WORDS) or call.impact in _EXECUTES
     codes = bool(tool & _CODE_WORDS)
     found: list[str] = []
     for name, value in pairs(call.args):
-        words = set(name_words(name))
-        if words & _COMMAND_WORDS or (runs and words & {"input", "args", "argv", "line", "text"} and not codes):
+        words = words_of(name)
+        if words & _COMMAND_WORDS or (runs and words & _LINE_WORDS and not codes):
             found += _spelt(value)
         elif (codes or runs) and words & _CODE_WORDS and isinstance(value, str):
             found.append(f"python -c {quote(value)}")
@@ -79,6 +141,11 @@ def _spelt(value: object) -> list[str]:
         words = [str(one) for one in value]
         return [join(words)] if not any(" " in word for word in words[:1]) else words
     return []
+
+
+def bounds_of(run: RunStarted) -> tuple[str, ...]:
+    """What ``run`` protects, relative to its workspace where it lies inside; patterns stay patterns."""
+    return tuple(beneath(normal(path), run.workspace) for path in run.protected)
 
 
 @lru_cache(maxsize=64)
@@ -109,13 +176,20 @@ def own_acts(call: ToolIntended) -> int:
 def paths(call: ToolIntended) -> tuple[str, ...]:
     """The paths that ``call`` names as changed: what it declares, and path-like arguments of a call that changes."""
     found = list(call.writes)
-    acts = acts_of(name_words(call.tool))
-    changes = call.impact is not Impact.READ if call.impact is not None else bool(acts & SIDE_EFFECTS)
-    if changes and not commands(call) and not sends(call) and not acts & Act.READ:
-        for name, value in pairs(call.args):
-            words = set(name_words(name))
-            if words & _PATH_WORDS and not words & _NO_TARGET_WORDS and isinstance(value, str) and "\n" not in value:
-                found.append(value)
+    if not commands(call):
+        tool = words_of(call.tool)
+        acts = acts_of(tool)
+        changes = call.impact is not Impact.READ if call.impact is not None else bool(acts & SIDE_EFFECTS)
+        changes = changes or (call.impact is None and not (_MOVES | _COPIES).isdisjoint(tool))
+        changes = changes and not sends(call) and not acts & Act.READ
+        takes_away = bool(acts & Act.REMOVE) or not _MOVES.isdisjoint(tool)
+        for name, value in leaves(call.args):
+            if isinstance(value, str) and "\n" not in value:
+                words = singles_of(name)
+                if (changes and words & _PATH_WORDS and (takes_away or not words & _NO_TARGET_WORDS)) or (
+                    words & _OUTPUT_WORDS and ("/" in value or value[:1] == "~")
+                ):
+                    found.append(value.removeprefix("file://"))
     return tuple(dict.fromkeys(path for path in found if path and "://" not in path and len(path) < 4_096))
 
 

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from watchdogd.core.detect.detector import NONE
 from watchdogd.core.detect.keys import text_key
-from watchdogd.core.detect.safety_calls import Standing, assessed, commands
+from watchdogd.core.detect.safety_acts import amounts
+from watchdogd.core.detect.safety_calls import Standing, assessed, bounds_of, commands
 from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.events import Event, RunStarted, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding, Severity
-from watchdogd.core.shell import Danger
+from watchdogd.core.shell import Danger, dangers_in
 
 RULES = {
     "destructive": "safety/destructive-command",
@@ -55,7 +56,10 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class DangerousCommand:
-    """Looks at every command of an intended call. Bounded by the grammar's limits; 0.1 ms for an ordinary command."""
+    """Looks at every command of an intended call, and at what a structured one amounts to.
+
+    Bounded by the grammar's limits; 0.1 ms for an ordinary command.
+    """
 
     thresholds: Safety = field(default_factory=Safety)
     name: ClassVar[str] = "commands"
@@ -80,7 +84,7 @@ class DangerousCommand:
                     over += state.standing.levels.over(rule, Channel.SAFETY, seq=event.seq)
                 said = " ".join((body.goal, *body.rules)).lower()[:MOST_WORDS]
                 standing = Standing(levels=state.standing.levels)
-                return Ran(workspace=body.workspace, protected=body.protected, said=said, standing=standing), over
+                return Ran(workspace=body.workspace, protected=bounds_of(body), said=said, standing=standing), over
             case UserSaid(text=text):
                 state.said = (state.said + " " + text.shown.lower())[-MOST_WORDS:]
             case ToolIntended() as body:
@@ -93,10 +97,13 @@ class DangerousCommand:
         found = state.standing.called(tuple(RULES.values()), Channel.SAFETY, seq, self.thresholds.decay_calls)
         for command in commands(body):
             for danger in assessed(command, state.workspace, state.protected).dangers:
-                found += self._danger(state, danger, command, seq)
+                found += self._danger(state, danger, f"a command {danger.text}: {command[:120]!r}", seq)
+        made = amounts(body)
+        for danger in dangers_in(made, state.workspace) if made else ():
+            found += self._danger(state, danger, f"{body.tool[:60]} {danger.text}", seq)
         return found
 
-    def _danger(self, state: Ran, danger: Danger, command: str, seq: int) -> tuple[Finding, ...]:
+    def _danger(self, state: Ran, danger: Danger, headline: str, seq: int) -> tuple[Finding, ...]:
         weight = danger.weight
         if weight < 0.95 and danger.kind != "tampering":
             if _named(danger, state.said):
@@ -108,7 +115,6 @@ class DangerousCommand:
             return NONE
         state.standing.calm = 0
         severity = Severity.CRIT if weight >= self.thresholds.command_crit else Severity.WARN
-        headline = f"a command {danger.text}: {command[:120]!r}"
         key = f"{text_key(danger.text):016x}"
         return state.standing.levels.raised(
             RULES[danger.kind], Channel.SAFETY, severity, round(weight, 3), headline, (seq,), key

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import ClassVar
 
-from watchdogd.core.detect.actions import name_words
 from watchdogd.core.detect.detector import NONE
 from watchdogd.core.detect.lexicon import Act
-from watchdogd.core.detect.safety_calls import Standing, assessed, commands, own_acts, pairs
+from watchdogd.core.detect.safety_calls import Standing, assessed, bounds_of, commands, leaves, own_acts, singles_of
 from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.events import Event, Impact, RunStarted, ToolIntended
 from watchdogd.core.health import Channel, Finding, Severity
@@ -23,6 +22,8 @@ _URL = re.compile(
 _ADDRESS_WORDS = frozenset(
     ["url", "uri", "link", "host", "hostname", "address", "endpoint", "website", "site", "domain", "server"]
 )
+_TEXT_WORDS = frozenset(["text", "content", "body", "message", "query", "pattern", "comment", "description", "title"])
+"""Arguments in which an address is only spoken of."""
 _HOST = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?=[:/?#]|$)")
 LEAVES = frozenset({Impact.EXTERNAL, Impact.DESTRUCTIVE})
 
@@ -33,6 +34,8 @@ class Reach:
 
     hosts: tuple[str, ...] = ()
     workspace: str = ""
+    protected: tuple[str, ...] = ()
+    """As the channel's other rules know it, so that they share one look at a command."""
     standing: Standing = field(default_factory=Standing)
 
 
@@ -61,7 +64,8 @@ class UnlistedHost:
                 over = state.standing.levels.over(UNLISTED, Channel.SAFETY, seq=event.seq)
                 hosts = tuple(host.lower() for host in body.hosts)
                 standing = Standing(levels=state.standing.levels)
-                return Reach(hosts=hosts, workspace=body.workspace, standing=standing), over
+                kept = bounds_of(body)
+                return Reach(hosts=hosts, workspace=body.workspace, protected=kept, standing=standing), over
             case ToolIntended() as body if state.hosts:
                 found = state.standing.called((UNLISTED,), Channel.SAFETY, event.seq, self.thresholds.decay_calls)
                 for host, sends in self._named(state, body).items():
@@ -76,14 +80,17 @@ class UnlistedHost:
         found: dict[str, bool] = {}
         texts = commands(body)
         for command in texts:
-            seen = assessed(command, state.workspace, ())
+            seen = assessed(command, state.workspace, state.protected)
             for host in seen.hosts:
                 found[host] = found.get(host, False) or seen.impact in LEAVES
         carries = body.impact in LEAVES or bool(own_acts(body) & (Act.SEND | Act.POST | Act.PAY | Act.GRANT))
-        for name, value in pairs(body.args) if not texts else ():
-            if isinstance(value, str) and set(name_words(name)) & _ADDRESS_WORDS:
+        for name, value in leaves(body.args) if not texts else ():
+            if isinstance(value, str):
                 low = value[:2_000].strip().lower()
-                match = _URL.match(low) or _HOST.match(low)
+                words = singles_of(name)
+                match = _URL.match(low) if "://" in low and " " not in low and not words & _TEXT_WORDS else None
+                if match is None and words & _ADDRESS_WORDS:
+                    match = _URL.match(low) or _HOST.match(low)
                 if match:
                     found[match.group(match.lastindex or 0)] = carries
         return found

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from watchdogd.core.events import Impact
 from watchdogd.core.shell import files as _files  # noqa: F401 - registers the programs of this machine
 from watchdogd.core.shell import remote as _remote  # noqa: F401 - registers the programs that reach out
-from watchdogd.core.shell.danger import Danger, Seen
+from watchdogd.core.shell import windows as _windows  # noqa: F401 - registers the programs of PowerShell and cmd
+from watchdogd.core.shell.danger import Danger, Seen, looked_at
 from watchdogd.core.shell.dangers import dangers_of
-from watchdogd.core.shell.effects import ORDER, effect_of, shown
-from watchdogd.core.shell.grammar import SimpleCommand, parsed, reparsed
+from watchdogd.core.shell.effects import ORDER, Effect, effect_of, shown
+from watchdogd.core.shell.grammar import parsed, reparsed
 from watchdogd.core.shell.options import named
 from watchdogd.core.shell.paths import UNKNOWN, any_touched, beneath, joined, normal, outside
+from watchdogd.core.shell.simple import SimpleCommand
 
 MAX_SCRIPTS = 24
 """Texts handed to further shells that are followed."""
@@ -49,6 +52,8 @@ class Assessment:
     """The ``writes`` that lead out of the workspace (scratch places excepted)."""
     protected: tuple[str, ...] = ()
     """The protected paths that a write may reach."""
+    named: tuple[str, ...] = ()
+    """Those of them that a write names, or takes along with a whole tree; none of them by a part that is unknown."""
     matched: tuple[str, ...] = ()
     """The forbidden-command patterns that some simple command matches."""
     parsed: bool = True
@@ -90,9 +95,10 @@ def assess(
         dangers = (*dangers, *_in_the_dark(command))
     if any(danger.kind == "destructive" and danger.weight >= 0.85 for danger in dangers):
         impact = Impact.DESTRUCTIVE
-    writes, removes, trees = (collected.paths(name) for name in ("writes", "removes", "trees"))
+    writes, removes, trees = collected.paths("writes"), collected.paths("removes"), collected.paths("trees")
     kept = {beneath(normal(path), workspace): path for path in protected}
-    touched = dict.fromkeys((*any_touched(writes, tuple(kept)), *any_touched(trees, tuple(kept), whole_tree=True)))
+    may = _reached(writes, trees, kept, surely=False)
+    does = _reached(writes, trees, kept, surely=True) if may else ()
     return Assessment(
         impact=impact,
         reasons=tuple(dict.fromkeys(reasons))[:40],
@@ -103,10 +109,24 @@ def assess(
         hosts=tuple(dict.fromkeys(shown(host) for one in collected.seen for host in one.effect.hosts if host)),
         dangers=dangers,
         outside=tuple(shown_path(path) for path in writes if outside(path, workspace)),
-        protected=tuple(kept[path] for path in touched),
+        protected=may,
+        named=does,
         matched=tuple(rule for rule in rules if any(matches(one.command, rule) for one in collected.seen)),
         parsed=not collected.problems,
     )
+
+
+def _reached(writes: Sequence[str], trees: Sequence[str], kept: Mapping[str, str], *, surely: bool) -> tuple[str, ...]:
+    if not kept:
+        return ()
+    found = any_touched(writes, tuple(kept), surely=surely)
+    found += any_touched(trees, tuple(kept), whole_tree=True, surely=surely)
+    return tuple(kept[path] for path in dict.fromkeys(found))
+
+
+def dangers_in(commands: Sequence[SimpleCommand], workspace: str = "") -> tuple[Danger, ...]:
+    """The dangers of commands that are known without a text to parse: what structured calls amount to."""
+    return dangers_of([looked_at(one, effect_of(one), workspace) for one in commands])
 
 
 def shown_path(path: str) -> str:
@@ -140,11 +160,13 @@ class _Collected:
         self.forks_itself = False
         self.functions: set[str] = set()
         self.scripts = 0
+        self.links: dict[str, str] = {}
+        """Symbolic links made earlier in the text, and where they lead."""
         self.steering: list[str] = []
         """Assigned variables that decide which program a name runs."""
 
-    def take(self, text: str, *, cwd: str, depth: int) -> None:
-        tree = reparsed(text, cwd=cwd, depth=depth) if depth else parsed(text, cwd=cwd)
+    def take(self, text: str, *, cwd: str, depth: int, given: tuple[str, ...] = ()) -> None:
+        tree = reparsed(text, cwd=cwd, depth=depth, given=given) if depth else parsed(text, cwd=cwd)
         self.problems += tree.problems
         self.functions.update(tree.functions)
         self.steering += [name for name in tree.assigned if name in STEERING or name.startswith("BASH_FUNC_")]
@@ -159,7 +181,11 @@ class _Collected:
         effect = effect_of(command)
         if command.program in self.functions and effect.reasons[-1:] == [f"runs {command.program}"]:
             effect.impact, effect.reasons = Impact.READ, []
-        self.seen.append(Seen(command=command, effect=effect, workspace=self.workspace))
+        if self.links:
+            self.through_links(command, effect)
+        if command.program == "ln" and len(command.argv) > 3 and any(word.startswith("-s") for word in command.argv):
+            self.links[joined(command.cwd, command.argv[-1])] = joined(command.cwd, command.argv[-2])
+        self.seen.append(looked_at(command, effect, self.workspace))
         for inner in effect.inner:
             if len(inner.via) > 12:
                 self.problems.append("wrappers inside wrappers")
@@ -170,15 +196,19 @@ class _Collected:
             if self.scripts > MAX_SCRIPTS:
                 self.problems.append("too many shells inside shells")
                 return
-            self.take(script, cwd=command.cwd, depth=depth + 1)
+            self.take(script, cwd=command.cwd, depth=depth + 1, given=effect.given)
 
-    def paths(self, name: str) -> tuple[str, ...]:
-        found: dict[str, None] = {}
-        for one in self.seen:
-            for path in getattr(one.effect, name):
-                if path:
-                    found[beneath(joined(one.command.cwd, path), self.workspace)] = None
-        return tuple(found)[:200]
+    def through_links(self, command: SimpleCommand, effect: Effect) -> None:
+        """Puts what a link leads to in the place of paths that go through it."""
+        for paths in (effect.writes, effect.removes, effect.trees):
+            for at, path in enumerate(paths):
+                full = joined(command.cwd, path)
+                for link, target in self.links.items():
+                    if full.startswith(f"{link}/") or (full == link and path.endswith("/")):
+                        paths[at] = normal(target + full[len(link) :])
+
+    def paths(self, name: Literal["writes", "removes", "trees"]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(path for one in self.seen for path in getattr(one, name)))[:200]
 
 
 _GRAVE = re.compile(

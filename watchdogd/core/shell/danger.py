@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from watchdogd.core.shell.effects import Effect
-from watchdogd.core.shell.grammar import SimpleCommand
 from watchdogd.core.shell.paths import beneath, joined
+from watchdogd.core.shell.simple import SimpleCommand
 
 Kind: TypeAlias = Literal["destructive", "privilege", "persistence", "exfiltration", "tampering"]
 
@@ -31,6 +31,19 @@ class Seen:
     command: SimpleCommand
     effect: Effect
     workspace: str
+    writes: tuple[str, ...]
+    """The effect's paths as seen from the workspace; so are the next two."""
+    removes: tuple[str, ...]
+    trees: tuple[str, ...]
+
+
+def looked_at(command: SimpleCommand, effect: Effect, workspace: str) -> Seen:
+    """``command`` with its ``effect``, whose paths are seen from ``workspace``."""
+    writes, removes, trees = (
+        tuple(beneath(joined(command.cwd, path), workspace) for path in paths if path)
+        for paths in (effect.writes, effect.removes, effect.trees)
+    )
+    return Seen(command=command, effect=effect, workspace=workspace, writes=writes, removes=removes, trees=trees)
 
 
 def paths_of(one: Seen, paths: Sequence[str]) -> list[str]:

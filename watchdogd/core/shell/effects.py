@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from watchdogd.core.events import Impact
-from watchdogd.core.shell.grammar import SimpleCommand
 from watchdogd.core.shell.options import named
 from watchdogd.core.shell.paths import UNKNOWN
+from watchdogd.core.shell.simple import SimpleCommand
+from watchdogd.core.shell.wordings import destinations, targets
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class Effect:
     hosts: list[str] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
     """Texts that another shell will run."""
+    given: tuple[str, ...] = ()
+    """The positional parameters of those texts, ``$0`` first."""
     inner: list[SimpleCommand] = field(default_factory=list)
     """Commands handed to a wrapper."""
 
@@ -66,8 +69,7 @@ def effect_of(command: SimpleCommand) -> Effect:
         return effect
     program = command.program
     if "/" in command.argv[0] and not command.argv[0].startswith(("/bin/", "/usr/", "/sbin/", "/opt/homebrew/")):
-        effect.at_least(Impact.EXECUTE, f"runs {command.argv[0]}")
-        return effect
+        effect.at_least(Impact.EXECUTE, f"runs {command.argv[0]}")  # it may be another than its name says
     handler = _HANDLERS.get(program) or _by_shape(program)
     if handler is not None:
         handler(effect, command)
@@ -76,7 +78,22 @@ def effect_of(command: SimpleCommand) -> Effect:
     more = _MORE.get(program)
     if more is not None:
         more(effect, command)
+    if program not in READERS:
+        _worded(effect, command.argv)
     return effect
+
+
+def _worded(effect: Effect, argv: tuple[str, ...]) -> None:
+    """What options and addresses tell whatever the program is."""
+    if len(argv) < 2:
+        return
+    for path in targets(argv):
+        if path not in effect.writes and path not in SINKS:
+            effect.writes.append(path)
+            effect.at_least(Impact.WRITE)
+    for host in destinations(argv):
+        if host not in effect.hosts:
+            effect.hosts.append(host)
 
 
 def _redirected(effect: Effect, op: str, target: str) -> None:
@@ -123,7 +140,7 @@ def _by_shape(program: str) -> Handler | None:
         return _FAMILIES.get("mkfs")
     if re.fullmatch(r"(?:python|pypy|perl|ruby|php|lua)[0-9.]{1,6}", program):
         return _FAMILIES.get("interpreter")
-    return None
+    return _HANDLERS.get(program.lower()) if program[:1].isupper() else None
 
 
 def register(

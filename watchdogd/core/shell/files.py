@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from watchdogd.core.events import Impact
 from watchdogd.core.shell import sql
 from watchdogd.core.shell.effects import SINKS, Effect, Handler, handed, register, shown
-from watchdogd.core.shell.grammar import SimpleCommand
+from watchdogd.core.shell.literals import given
 from watchdogd.core.shell.options import URL_HOST, sorted_words
 from watchdogd.core.shell.paths import UNKNOWN
+from watchdogd.core.shell.simple import SimpleCommand
 
 
 def _writing(takes_value: tuple[str, ...] = (), *, last_only: bool = False) -> Handler:
@@ -85,7 +86,7 @@ def _find(effect: Effect, command: SimpleCommand) -> None:
         if word.startswith(("-", "(", "!")):
             break
         roots.append(word)
-    below = [f"{root.rstrip('/')}/**" for root in roots] or ["**"]
+    below = [f"{root.rstrip('/')}/**{chosen(words)}" for root in roots] or [f"**{chosen(words)}"]
     if "-delete" in words:
         effect.removes += below
         effect.writes += below
@@ -106,6 +107,19 @@ def _find(effect: Effect, command: SimpleCommand) -> None:
             effect.inner.append(handed(command, argv))
     if effect.inner:
         effect.reasons.append("find runs a command on what it finds")
+
+
+_WHOLE = frozenset(["-type", "-mindepth", "-maxdepth", "-depth", "-xdev", "-mount", "-print0", "-print", "-delete"])
+
+
+def chosen(words: Sequence[str]) -> str:
+    """What the tests of ``find`` narrow its tree to: a name's pattern, something unknown, or nothing."""
+    for at, word in enumerate(words):
+        if word in ("-name", "-iname") and at + 1 < len(words):
+            return f"/{words[at + 1]}"
+    until = next((at for at, word in enumerate(words) if word.startswith("-exec")), len(words))
+    tests = [word for word in words[:until] if word.startswith("-") and word not in _WHOLE and not word[1:].isdigit()]
+    return f"/{UNKNOWN}" if tests else ""
 
 
 def _sed(effect: Effect, command: SimpleCommand) -> None:
@@ -141,6 +155,49 @@ def _output_flag(*flags: str) -> Handler:
             effect.at_least(Impact.WRITE, f"{command.program} writes {shown(words.value(*flags))}")
 
     return handler
+
+
+def _unpacking(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("d", "x"))
+    if words.has("l", "t", "Z", "p", "v"):
+        return
+    target = words.value("d") or "."
+    effect.writes.append(f"{target.rstrip('/')}/**" if target != "." else "**")
+    effect.at_least(Impact.WRITE, f"{command.program} writes below {shown(target)}")
+
+
+def _in_place(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:])
+    effect.at_least(Impact.EXECUTE, f"runs {command.program}")
+    if words.has("i", "w", "--inplace", "--in-place", "--write") or words.operands[:1] == ("put",):
+        effect.writes += [word for word in words.operands if "=" not in word]
+
+
+def _last_place(effect: Effect, command: SimpleCommand) -> None:
+    """A program whose last operand is what it makes."""
+    effect.at_least(Impact.EXECUTE, f"runs {command.program}")
+    words = sorted_words(command.argv[1:], ("i",))
+    if words.operands and not words.operands[-1].startswith("-"):
+        effect.writes.append(words.operands[-1])
+
+
+def _dumping(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("f", "r", "o", "h", "U", "u", "p", "--file", "--result-file", "--out"))
+    effect.at_least(Impact.EXECUTE, f"runs {command.program}")
+    target = words.value("f", "r", "o", "--file", "--result-file", "--out")
+    if target:
+        effect.writes.append(target)
+
+
+def _alias(effect: Effect, command: SimpleCommand) -> None:
+    effect.scripts += [text for word in command.argv[1:4] if (text := word.partition("=")[2])]
+
+
+def _visudo(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("f", "x"))
+    if not words.has("c", "--check", "h", "V"):
+        effect.at_least(Impact.EXECUTE, "visudo edits who may do what")
+        effect.writes.append(words.value("f") or "/etc/sudoers")
 
 
 def _second_operand(effect: Effect, command: SimpleCommand) -> None:
@@ -180,11 +237,12 @@ def _archive(effect: Effect, command: SimpleCommand) -> None:
 
 def _sql_client(effect: Effect, command: SimpleCommand) -> None:
     texts = [redirect.text for redirect in command.redirects if redirect.op in ("<<", "<<<")]
-    texts += [word for word in command.argv[1:] if " " in word or word.startswith(".")]
-    if command.stdin is not None:
-        texts += list(command.stdin.argv[1:]) + [r.text for r in command.stdin.redirects if r.op in ("<<", "<<<")]
+    texts += [word for word in command.argv[1:] if " " in word or "(" in word or word.startswith(".")]
+    if command.stdin is not None and (text := given(command)) != UNKNOWN:
+        texts.append(text)
     words = sorted_words(
-        command.argv[1:], ("h", "c", "d", "U", "e", "f", "u", "p", "P", "--host", "--command", "--execute", "--file")
+        command.argv[1:],
+        ("h", "c", "d", "U", "e", "f", "u", "p", "P", "n", "--host", "--command", "--execute", "--file"),
     )
     texts += [value for value in (words.value("c", "--command"), words.value("e", "--execute")) if value]
     host = words.value("h", "--host") or next(iter(URL_HOST.findall(" ".join(command.argv[1:]))), "")
@@ -198,6 +256,12 @@ def _sql_client(effect: Effect, command: SimpleCommand) -> None:
         effect.writes += [word for word in words.operands[:1] if any(sql.changes(text) for text in texts)]
     if not texts or any(redirect.op == "<" for redirect in command.redirects) or words.value("f", "--file"):
         effect.at_least(Impact.EXECUTE, f"{command.program} runs statements that are not seen here")
+    if command.program in ("redis-cli", "valkey-cli"):
+        texts.append(" ".join(words.operands))
+    for text in texts:
+        copied = re.match(r"\.(?:backup|save|output|once|clone)\s{1,4}(?:main\s{1,4})?[\"']?([^\"'\s]{1,300})", text)
+        if copied is not None:
+            effect.writes.append(copied.group(1))
     for text in dict.fromkeys(texts):
         impact, reason = sql.worst(text) or (Impact.EXECUTE, f"{command.program} runs a statement")
         effect.at_least(impact, reason)
@@ -295,7 +359,18 @@ HANDLERS.update(
     )
 )
 HANDLERS.update(dict.fromkeys(("chmod", "chown", "chgrp", "setfacl", "setfattr", "chattr"), _changing_rights))
-HANDLERS.update(dict.fromkeys(("unzip", "7z", "unrar"), _writing(("d",))))
+HANDLERS.update(dict.fromkeys(("unzip", "unrar"), _unpacking))
+HANDLERS.update({"7z": _writing(("d",)), "ed": _writing()})
+HANDLERS.update(dict.fromkeys(("pg_dump", "pg_dumpall", "mysqldump", "mongodump"), _dumping))
+HANDLERS.update(dict.fromkeys(("ex", "vi", "vim", "nvim", "nano", "emacs", "sponge"), _writing(("c", "s"))))
+HANDLERS.update(dict.fromkeys(("yq", "clang-format", "gofmt", "prettier", "dasel", "crudini"), _in_place))
+HANDLERS.update(
+    dict.fromkeys(
+        ("ffmpeg", "convert", "magick", "sox", "virtualenv", "venv", "mksquashfs", "genisoimage"), _last_place
+    )
+)
+HANDLERS["alias"] = _alias
+HANDLERS["visudo"] = _visudo
 HANDLERS.update(
     dict.fromkeys(
         (

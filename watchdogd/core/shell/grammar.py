@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser, Point, Tree
 
-from watchdogd.core.shell.paths import UNKNOWN, joined
+from watchdogd.core.shell.literals import printed
+from watchdogd.core.shell.paths import SCRATCH_PLACE, UNKNOWN, joined
 from watchdogd.core.shell.quoting import ansi, expanded, unescaped
+from watchdogd.core.shell.simple import Redirect, SimpleCommand
 
 MAX_CHARS = 12_000
 """Longer commands are not parsed (after heredoc bodies were set aside). The grammar's error recovery is quadratic in
@@ -47,42 +50,6 @@ _UNKNOWN_WORD = "$__unknown__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redirect:
-    """A redirection: ``op`` as written, ``target`` a path or descriptor, ``text`` a here-document's body."""
-
-    op: str
-    target: str = ""
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimpleCommand:
-    """One program call. Words hold ``UNKNOWN`` where only running would tell."""
-
-    argv: tuple[str, ...]
-    redirects: tuple[Redirect, ...] = ()
-    cwd: str = ""
-    """Directory it runs in, relative to where the whole command starts; ``UNKNOWN`` when not static."""
-    via: tuple[str, ...] = ()
-    """Programs it was handed to (``sudo``, ``xargs``, ``sh -c``), outermost first."""
-    stdin: SimpleCommand | None = None
-    """What is piped into it."""
-    background: bool = False
-    raw: str = ""
-    """Its source text, cut."""
-
-    @property
-    def program(self) -> str:
-        """The last path segment of the first word."""
-        return self.argv[0].rsplit("/", 1)[-1] if self.argv else ""
-
-    @property
-    def dynamic(self) -> bool:
-        """Whether the program itself is not known before it runs."""
-        return bool(self.argv) and UNKNOWN in self.argv[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
     """All simple commands in the order of the text, and what the parse could not tell."""
 
@@ -112,8 +79,15 @@ class _Scope:
         return _Scope(self.cwd, dict(self.names), self.functions)
 
 
-def parsed(command: str, *, cwd: str = "", depth: int = 0) -> Parsed:
-    """The simple commands of ``command``, which starts in ``cwd``. Never raises; bounded by the limits above."""
+def parsed(command: str, *, cwd: str = "", depth: int = 0, given: tuple[str, ...] = ()) -> Parsed:
+    """The simple commands of ``command``, which starts in ``cwd``. Never raises; bounded by the limits above.
+
+    Args:
+        command: bash source.
+        cwd: absolute path it starts in; empty when unknown.
+        depth: how many shells it is inside of.
+        given: its positional parameters, ``$0`` first.
+    """
     text = _without_bodies(command) if len(command) > MAX_CHARS else command
     refused = _refused(text)
     if refused:
@@ -126,7 +100,7 @@ def parsed(command: str, *, cwd: str = "", depth: int = 0) -> Parsed:
     if tree.root_node.has_error:
         walker.problems.append("not all of it is valid shell")
     try:
-        walker.walk(tree.root_node, _Scope(cwd=cwd), 0)
+        walker.walk(tree.root_node, _Scope(cwd=cwd, names=_parameters(given)), 0)
     except _TooMuch as why:
         walker.problems.append(str(why))
     return Parsed(
@@ -170,6 +144,20 @@ def _refused(text: str) -> str:
         return f"{len(text):,} characters are too many to parse"
     if UNKNOWN in text:
         return "it contains a NUL character"
+    deepest, stray = _brackets(text)
+    if text.count("<<") - text.count("<<<") > MAX_STRAY:
+        return "too many here-documents"
+    if text.count("|") - text.count("||") > MAX_PIPES:
+        return "too many pipes"
+    if stray > MAX_STRAY:
+        return f"{stray} brackets close that were never opened"
+    return f"{deepest} brackets are open at once" if deepest > MAX_NESTING else ""
+
+
+def _brackets(text: str) -> tuple[int, int]:
+    """How many brackets are open at once, and how many close that were never opened; 0, 0 where both are surely few."""
+    if sum(map(text.count, "([{")) <= MAX_NESTING and sum(map(text.count, ")]}")) <= MAX_STRAY:
+        return 0, 0
     deepest = open_now = stray = 0
     for char in text:
         if char in "([{":
@@ -178,13 +166,7 @@ def _refused(text: str) -> str:
         elif char in ")]}":
             stray += not open_now
             open_now = max(0, open_now - 1)
-    if text.count("<<") - text.count("<<<") > MAX_STRAY:
-        return "too many here-documents"
-    if text.count("|") - text.count("||") > MAX_PIPES:
-        return "too many pipes"
-    if stray > MAX_STRAY:
-        return f"{stray} brackets close that were never opened"
-    return f"{deepest} brackets are open at once" if deepest > MAX_NESTING else ""
+    return deepest, stray
 
 
 def _without_bodies(command: str) -> str:
@@ -334,8 +316,7 @@ class _Walker:
             return
         self.calling.append(name)
         inner = scope.copy()
-        inner.names.update({str(at): word for at, word in enumerate(argv)})
-        inner.names["@"] = inner.names["*"] = " ".join(argv[1:])
+        inner.names.update(_parameters(argv))
         before = len(self.found)
         self.walk(scope.functions[name], inner, level + 1)
         own = [command for command in self.found[before:] if command.program == name]
@@ -489,6 +470,8 @@ class _Walker:
         value = self.value(node, scope, level)[:MAX_WORD_CHARS]
         if node.type == "simple_expansion" or (node.type == "expansion" and " " in value):
             return value.split() or [""]
+        if node.type == "string" and " " in value and self.text(node) in ('"$@"', '"${@}"'):
+            return value.split()
         if node.type in ("concatenation", "word") and "{" in value and "," in value:
             return expanded(value)
         return [value]
@@ -516,15 +499,20 @@ class _Walker:
         if kind in ("command_substitution", "process_substitution"):
             before = len(self.found)
             self.walk(node, scope, level + 1)
-            inner_commands = self.found[before:]
-            if len(inner_commands) == 1 and inner_commands[0].argv in (
-                ("pwd",),
-                ("git", "rev-parse", "--show-toplevel"),
-            ):
-                return scope.cwd or "."
-            return _echoed(inner_commands)
+            return self.yielded(self.found[before:], scope)
         self.substitutions(node, scope, level)
         return UNKNOWN if node.named_child_count else unescaped(self.text(node))
+
+    @staticmethod
+    def yielded(commands: list[SimpleCommand], scope: _Scope) -> str:
+        """What a substitution stands for: the directory, a new scratch place, a literal text; else unknown."""
+        if len(commands) == 1 and commands[0].argv in (("pwd",), ("git", "rev-parse", "--show-toplevel")):
+            return scope.cwd or "."
+        if len(commands) == 1 and commands[0].program == "mktemp" and _in_scratch(commands[0].argv[1:]):
+            return SCRATCH_PLACE
+        if not commands or len(commands) > 8 or not _one_pipeline(commands):
+            return UNKNOWN
+        return printed(commands[-1]).rstrip("\n")
 
     def composed(self, node: Node, scope: _Scope, level: int) -> str:
         """A string or concatenation: its parts and the plain text between them."""
@@ -574,16 +562,25 @@ def _spine(node: Node) -> list[Node]:
     return operands[::-1]
 
 
-def _echoed(commands: list[SimpleCommand]) -> str:
-    """What a substitution of a lone ``echo`` or ``printf`` of literal words yields; else unknown."""
-    if len(commands) == 1 and commands[0].program in ("echo", "printf") and not commands[0].redirects:
-        words = [word for word in commands[0].argv[1:] if word not in ("-n", "-e", "%s")]
-        return " ".join(words)
-    return UNKNOWN
+def _one_pipeline(commands: list[SimpleCommand]) -> bool:
+    """Whether each of ``commands`` reads what the one before it prints."""
+    return all(later.stdin is not None and later.stdin.raw == earlier.raw for earlier, later in pairwise(commands))
 
 
-def reparsed(text: str, *, cwd: str, depth: int) -> Parsed:
+def _in_scratch(words: tuple[str, ...]) -> bool:
+    """Whether ``mktemp`` with ``words`` makes its file where scratch files belong."""
+    return all(word.startswith("-") and not word.startswith(("-p", "--tmpdir=")) for word in words)
+
+
+def _parameters(words: Sequence[str]) -> dict[str, str]:
+    """The names by which a function or script knows ``words``, ``$0`` first."""
+    if not words:
+        return {}
+    return {**{str(at): word for at, word in enumerate(words)}, "@": " ".join(words[1:]), "*": " ".join(words[1:])}
+
+
+def reparsed(text: str, *, cwd: str, depth: int, given: tuple[str, ...] = ()) -> Parsed:
     """``text`` (an argument that another shell will run) as commands; unknown parts stay unknown."""
     if depth > 4:
         return Parsed(commands=(), problems=("shells inside shells",))
-    return parsed(text.replace(UNKNOWN, _UNKNOWN_WORD), cwd=cwd, depth=depth)
+    return parsed(text.replace(UNKNOWN, _UNKNOWN_WORD), cwd=cwd, depth=depth, given=given)

@@ -14,6 +14,8 @@ OUT_OF_SIGHT = f"{UNKNOWN}/"
 
 def normal(path: str) -> str:
     """``path`` without ``.``, doubled slashes and resolvable ``..``; absolute stays absolute, ``~`` stays ``~``."""
+    if path and path[0] != "." and path[-1] != "/" and "//" not in path and "/." not in path:
+        return path
     rooted = path.startswith("/")
     parts: list[str] = []
     for part in path.split("/"):
@@ -62,11 +64,16 @@ SCRATCH = ("/tmp/", "/var/tmp/", "/dev/null", "/dev/stdout", "/dev/stderr", "/de
 """Where writing is nobody's loss."""
 
 
-def touches(path: str, protected: str, *, whole_tree: bool = False) -> bool:
+SCRATCH_PLACE = f"/tmp/tmp.{UNKNOWN}"  # noqa: S108 - named, not used
+"""A new place that ``mktemp`` and its like make."""
+
+
+def touches(path: str, protected: str, *, whole_tree: bool = False, surely: bool = False) -> bool:
     """Whether changing ``path`` may change something at or below ``protected``.
 
     ``whole_tree``: the call takes everything below ``path`` with it (``rm -r``, ``mv``), so that an ancestor of
-    ``protected`` counts too. A part that is unknown or a pattern matches whatever it might stand for.
+    ``protected`` counts too. A part that is unknown or a pattern matches whatever it might stand for; with ``surely``
+    what is unknown matches nothing, and a tree narrowed to a name (``find -name``) only what has that name.
     """
     mine, theirs = normal(path).split("/"), normal(protected).split("/")
     if mine == ["."]:
@@ -76,6 +83,8 @@ def touches(path: str, protected: str, *, whole_tree: bool = False) -> bool:
     for at, part in enumerate(theirs):
         if at >= len(mine):
             return whole_tree
+        if surely and (mine[at] == "**" or UNKNOWN in mine[at]):
+            return mine[at] == "**" and (len(mine) == at + 1 or fnmatchcase(theirs[-1], mine[-1]))
         if mine[at] == "**" or UNKNOWN in mine[at]:
             return True
         if not (mine[at] == part or fnmatchcase(part, mine[at]) or fnmatchcase(mine[at], part)):
@@ -88,6 +97,10 @@ def _covered(path: str, pattern: str) -> bool:
     return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}/*")
 
 
-def any_touched(paths: Sequence[str], protected: Sequence[str], *, whole_tree: bool = False) -> tuple[str, ...]:
-    """The members of ``protected`` that a change of ``paths`` may reach."""
-    return tuple(rule for rule in protected if any(touches(path, rule, whole_tree=whole_tree) for path in paths))
+def any_touched(
+    paths: Sequence[str], protected: Sequence[str], *, whole_tree: bool = False, surely: bool = False
+) -> tuple[str, ...]:
+    """The members of ``protected`` that a change of ``paths`` may reach, or ``surely`` reaches."""
+    return tuple(
+        rule for rule in protected if any(touches(path, rule, whole_tree=whole_tree, surely=surely) for path in paths)
+    )

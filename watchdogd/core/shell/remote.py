@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from watchdogd.core.events import Impact
 from watchdogd.core.shell.effects import Effect, Handler, register, shown
-from watchdogd.core.shell.grammar import SimpleCommand
 from watchdogd.core.shell.options import named, sorted_words
 from watchdogd.core.shell.paths import UNKNOWN
+from watchdogd.core.shell.simple import SimpleCommand
 
 _HOST = re.compile(r"(?:\w{2,12}://)?(?:[^\s/@]{1,200}@)?(\[[0-9a-fA-F:]{2,40}\]|[A-Za-z0-9_.-]{1,253})")
 
@@ -50,6 +50,7 @@ def _git(effect: Effect, command: SimpleCommand) -> None:
         return
     verb, rest = words.operands[0], words.operands[1:]
     flags = sorted_words(rest, ("m", "b", "B", "o", "--output", "--message"))
+    _git_places(effect, verb, rest, flags.operands)
     if verb == "push":
         _git_push(effect, rest)
     elif verb in _GIT_NETWORK:
@@ -67,6 +68,20 @@ def _git(effect: Effect, command: SimpleCommand) -> None:
         return
     else:
         _git_changes(effect, verb, flags.operands, flags.flags)
+
+
+def _git_places(effect: Effect, verb: str, rest: tuple[str, ...], operands: tuple[str, ...]) -> None:
+    """The paths that a verb writes below."""
+    if verb in ("checkout", "restore") and "--" in rest:
+        effect.writes += rest[rest.index("--") + 1 :]
+    elif verb == "restore" and "--staged" not in rest:
+        effect.writes += operands
+    elif (verb == "clone" and len(operands) > 1) or (
+        verb == "worktree" and operands[:1] == ("add",) and len(operands) > 1
+    ):
+        effect.writes.append(operands[1])
+    elif verb == "init":
+        effect.writes += operands[:1]
 
 
 def _git_lists(verb: str, operands: tuple[str, ...], flags: frozenset[str]) -> bool:
@@ -321,6 +336,24 @@ def _plain(impact: Impact, reason: str, *, operand_hosts: bool = False) -> Handl
     return handler
 
 
+def _broker(effect: Effect, command: SimpleCommand) -> None:
+    publishes = command.program == "mosquitto_pub"
+    verb = "publishes a message" if publishes else "listens to a broker"
+    effect.at_least(Impact.EXTERNAL if publishes else Impact.NETWORK, f"{command.program} {verb}")
+    host = sorted_words(command.argv[1:], ("h", "t", "m", "p", "u", "P", "--host")).value("h", "--host")
+    effect.hosts += [host] if host else []
+
+
+def _openssl(effect: Effect, command: SimpleCommand) -> None:
+    effect.at_least(Impact.EXECUTE, "runs openssl")
+    for at, word in enumerate(command.argv[:-1]):
+        if word == "-connect" and (host := host_of(command.argv[at + 1])):
+            effect.hosts.append(host)
+            effect.at_least(Impact.NETWORK, f"openssl talks to {shown(host)}")
+        elif word == "-out":
+            effect.writes.append(command.argv[at + 1])
+
+
 _VERBS: Mapping[str, tuple[frozenset[str], frozenset[str], frozenset[str]]] = {
     name: (frozenset(reads.split()), frozenset(fetches.split()), frozenset(publishes.split()))
     for name, reads, fetches, publishes in (
@@ -377,16 +410,34 @@ def _verbs(effect: Effect, command: SimpleCommand) -> None:
     words = [word for word in command.argv[1:] if not word.startswith("-") or word in reads]
     verb = words[0] if words else ""
     second = words[1] if len(words) > 1 else ""
+    if command.program in ("docker", "podman", "go"):
+        _registry(effect, command.program, verb, words)
     if verb in reads and not (verb == "config" and second == "set"):
         return
     if verb in publishes:
         effect.at_least(Impact.EXTERNAL, f"{command.program} {verb} publishes")
     elif verb in fetches:
         effect.at_least(Impact.NETWORK, f"{command.program} {verb} fetches from the network")
-    elif command.program in ("docker", "podman") and (verb in _REMOVES or second in _REMOVES):
+    elif command.program in ("docker", "podman") and (
+        verb in _REMOVES or second in _REMOVES or (verb in ("compose", "stack") and _REMOVES & set(words[1:6]))
+    ):
         effect.at_least(Impact.DESTRUCTIVE, f"{command.program} {verb} {second} removes".replace("  ", " "))
     else:
         effect.at_least(Impact.EXECUTE, f"runs {command.program} {verb}".rstrip())
+
+
+_REGISTRY = re.compile(r"([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})(?::\d{1,5})?/")
+
+
+def _registry(effect: Effect, program: str, verb: str, words: list[str]) -> None:
+    """The host that the name of an image or module begins with; where ``docker cp`` writes."""
+    if verb == "cp" and len(words) > 2 and ":" not in words[2]:
+        effect.writes.append(words[2])
+        effect.at_least(Impact.WRITE, f"{program} cp writes {shown(words[2])}")
+    if verb in ("pull", "push", "run", "create", "get", "install", "login"):
+        named_here = (word if verb != "login" else f"{word}/" for word in words[1:8])
+        found = next((match for word in named_here if (match := _REGISTRY.match(word))), None)
+        effect.hosts += [found.group(1).lower()] if found is not None else []
 
 
 _CLOUD_DESTROYS = re.compile(
@@ -469,7 +520,8 @@ register(
         _plain(Impact.NETWORK, "asks the network", operand_hosts=True),
     )
 )
-register(dict.fromkeys(("mosquitto_pub", "kafkacat", "kcat"), _plain(Impact.EXTERNAL, "publishes a message")))
+register(dict.fromkeys(("kafkacat", "kcat"), _plain(Impact.EXTERNAL, "publishes a message")))
+register({"mosquitto_pub": _broker, "mosquitto_sub": _broker, "openssl": _openssl})
 register(dict.fromkeys(("npx", "pnpx", "bunx", "uvx"), _plain(Impact.NETWORK, "fetches and runs a package")))
 register(dict.fromkeys(("git",), _git))
 register({"curl": _curl, "wget": _wget, "aria2c": _wget, "http": _curl, "https": _curl, "ssh": _ssh, "autossh": _ssh})

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from watchdogd.core.events import Impact
-from watchdogd.core.shell import sql
+from watchdogd.core.shell.code import code_effect
 from watchdogd.core.shell.effects import Effect, handed, register, shown
-from watchdogd.core.shell.grammar import SimpleCommand
-from watchdogd.core.shell.options import URL_HOST, Words, named, sorted_words
+from watchdogd.core.shell.files import chosen
+from watchdogd.core.shell.literals import given
+from watchdogd.core.shell.options import Words, named, sorted_words
 from watchdogd.core.shell.paths import UNKNOWN
+from watchdogd.core.shell.simple import SimpleCommand
 
 WRAPPERS: Mapping[str, tuple[str, ...]] = {
     "sudo": ("u", "g", "p", "h", "C", "D", "R", "T", "r", "t", "U", "--user", "--group", "--chdir", "--host"),
@@ -101,7 +102,7 @@ def _with_input(operands: list[str], words: Words, command: SimpleCommand) -> li
     given = [UNKNOWN]
     if source is not None and source.program == "find":
         roots = [word for word in source.argv[1:2] if not word.startswith("-")] or ["."]
-        given = [f"{root.rstrip('/')}/**" for root in roots]
+        given = [f"{root.rstrip('/')}/**{chosen(source.argv)}" for root in roots]
     elif source is not None and source.program in ("echo", "printf", "ls"):
         given = [word for word in source.argv[1:] if not word.startswith("-")] or [UNKNOWN]
     mark = words.value("I") or ("{}" if any("{}" in word for word in operands) else "")
@@ -128,6 +129,7 @@ def _shell(effect: Effect, command: SimpleCommand) -> None:
     effect.at_least(Impact.EXECUTE, f"runs {command.program}")
     if "c" in words.flags and words.operands:
         effect.scripts.append(words.operands[0])
+        effect.given = words.operands[1:]
     elif words.operands and words.operands[0] != "-":
         effect.reasons.append(f"the script {shown(words.operands[0])} is not looked into")
     else:
@@ -136,14 +138,9 @@ def _shell(effect: Effect, command: SimpleCommand) -> None:
 
 def _read_script(effect: Effect, command: SimpleCommand) -> None:
     """A shell that reads its commands from standard input."""
-    texts = [redirect.text for redirect in command.redirects if redirect.op in ("<<", "<<<")]
-    source = command.stdin
-    if source is not None and source.program in ("echo", "printf"):
-        texts.append(" ".join(word for word in source.argv[1:] if not word.startswith("-")))
-    elif source is not None and source.program == "cat":
-        texts += [redirect.text for redirect in source.redirects if redirect.op in ("<<", "<<<")]
-    if texts:
-        effect.scripts += texts
+    text = given(command)
+    if text and text != UNKNOWN:
+        effect.scripts.append(text)
     else:
         effect.reasons.append("a shell runs what is piped into it")
 
@@ -158,43 +155,6 @@ def _source(effect: Effect, command: SimpleCommand) -> None:
     effect.at_least(Impact.EXECUTE, f"runs the script {shown(command.argv[1]) if len(command.argv) > 1 else ''}")
 
 
-_CODE_CALL = re.compile(r"(?:os\.system|os\.popen|subprocess\.\w{1,20}|execSync|exec|system|popen|shell_exec)\(\s{0,4}")
-_CODE_STRING = re.compile(r"[rbf]?(['\"])((?:[^'\"\\]|\\.){1,2000})\1")
-_CODE_REMOVES = re.compile(
-    r"(?:shutil\.rmtree|os\.(?:remove|unlink|rmdir|removedirs)|fs\.(?:rm|unlink|rmdir)(?:Sync)?|File\.delete|"
-    r"FileUtils\.rm_rf?|unlink)\(?\s{0,4}(?:glob\(?\s{0,4})?(?:[rbf]?['\"]([^'\"\n]{1,300})['\"])?|\.(?:unlink|rmdir)\("
-)
-_CODE_TREE = ("rmtree", "rm_rf", "removedirs", "recursive: true", "recursive:true")
-_CODE_NET = (
-    "requests.",
-    "urllib",
-    "httpx",
-    "http.client",
-    "socket.",
-    "fetch(",
-    "axios",
-    "Net::HTTP",
-    "LWP::",
-    "smtplib",
-    "ftplib",
-    "paramiko",
-)
-_CODE_SENDS = (
-    "requests.post",
-    "requests.put",
-    ".post(",
-    "smtplib",
-    "sendmail",
-    "socket.connect",
-    ".connect((",
-    "method: 'POST'",
-    'method: "POST"',
-)
-_CODE_OPEN = re.compile(
-    r"open\(\s{0,4}[rbf]?(['\"])([^'\"\n]{1,300})\1\s{0,4},\s{0,4}(?:mode\s{0,2}=\s{0,2})?['\"][rb]{0,2}[wax]"
-)
-
-
 def _interpreter(effect: Effect, command: SimpleCommand) -> None:
     words = sorted_words(command.argv[1:], ("c", "e", "E", "m", "W", "X", "r", "--eval", "-p"), until_operand=True)
     effect.at_least(Impact.EXECUTE, f"runs {command.program}")
@@ -206,43 +166,12 @@ def _interpreter(effect: Effect, command: SimpleCommand) -> None:
         return
     code = [words.value("c", "e", "E", "r", "--eval")]
     if not any(code) and not words.operands:
-        code = [redirect.text for redirect in command.redirects if redirect.op in ("<<", "<<<")]
-        if command.stdin is not None:
-            code += [r.text for r in command.stdin.redirects if r.op == "<<"] + list(command.stdin.argv[1:])
+        code = [given(command)]
+    if words.has("i") and command.program.startswith(("perl", "ruby")):
+        effect.writes += words.operands
+        effect.at_least(Impact.WRITE, f"{command.program} edits {', '.join(map(shown, words.operands[:3]))} in place")
     for text in code:
         code_effect(effect, text[:20_000])
-
-
-def code_effect(effect: Effect, code: str) -> None:
-    """What a program text handed to an interpreter names: removals, writes, network, commands. Only a hint."""
-    for match in _CODE_REMOVES.finditer(code):
-        path = match.group(1) or UNKNOWN
-        effect.removes.append(path)
-        effect.writes.append(path)
-        if any(word in code for word in _CODE_TREE):
-            effect.trees.append(path)
-            effect.at_least(Impact.DESTRUCTIVE, f"the code removes {shown(path)} with everything below")
-        else:
-            effect.reasons.append(f"the code removes {shown(path)}")
-    for match in _CODE_OPEN.finditer(code):
-        effect.writes.append(match.group(2))
-        effect.reasons.append(f"the code writes {shown(match.group(2))}")
-    for match in _CODE_CALL.finditer(code):
-        string = _CODE_STRING.match(code, match.end())
-        rest = code[match.end() : match.end() + 400]
-        if string is not None:
-            effect.scripts.append(string.group(2))
-        elif rest.startswith("["):
-            argv = [found.group(2) for found in _CODE_STRING.finditer(rest.split("]", 1)[0])]
-            if argv:
-                effect.inner.append(SimpleCommand(argv=tuple(argv), via=("code",)))
-    if any(word in code for word in _CODE_NET):
-        sends = any(word in code for word in _CODE_SENDS)
-        effect.at_least(Impact.EXTERNAL if sends else Impact.NETWORK, "the code talks to the network")
-        effect.hosts += URL_HOST.findall(code)
-    drops = sql.worst(code) if sql.mentions(code) else None
-    if drops is not None:
-        effect.at_least(drops[0] if drops[0] is Impact.DESTRUCTIVE else Impact.EXECUTE, drops[1])
 
 
 register(dict.fromkeys(WRAPPERS, _wrapper))

@@ -8,8 +8,8 @@ from watchdogd.core.events import Impact
 
 _DESTROYS = re.compile(
     r"\b(?:drop\s{1,8}(?:table|database|schema|view|index|user|role|column|collection|keyspace)|truncate\b|"
-    r"alter\s{1,8}table\s{1,8}\S{1,200}\s{1,8}drop\b|flushall\b|flushdb\b|dropdatabase\s{0,4}\(|\.drop\s{0,4}\(|"
-    r"deletemany\s{0,4}\(\s{0,4}\{\s{0,4}\})",
+    r"alter\s{1,8}table\s{1,8}\S{1,200}\s{1,8}drop\b|flushall\b|flushdb\b|dropdatabase\s{0,4}\(|"
+    r"deletemany\s{0,4}\(\s{0,4}\{\s{0,4}\})|\.drop\s{0,4}\(",
     re.IGNORECASE,
 )
 _DELETES = re.compile(r"\b(?:delete\s{1,8}from|update\s{1,8}\S{1,200}\s{1,8}set)\b([^;]{0,4000})", re.IGNORECASE)
@@ -23,6 +23,8 @@ _READS = re.compile(
     r"\s{0,40}(?:select|show|explain|describe|desc|pragma|with|values|table|\.(?:tables|schema|mode|headers?|dump|indexes|databases|width)|\\[dltcx])",
     re.IGNORECASE,
 )
+_STATEMENT = re.compile(r"\s{0,40}(?:insert|update|delete|select|replace|merge|with)\b", re.IGNORECASE)
+_LITERAL = re.compile(r"'[^']{0,4000}'")
 _LIMIT = 40_000
 
 
@@ -41,6 +43,8 @@ def changes(text: str) -> bool:
 def worst(text: str) -> tuple[Impact, str] | None:
     """The heaviest thing ``text`` does, and why; None when nothing in it is understood."""
     text = text[:_LIMIT]
+    if "'" in text and _STATEMENT.match(text):  # what is stored is not done
+        text = _LITERAL.sub("''", text)
     destroys = _DESTROYS.search(text)
     if destroys:
         return Impact.DESTRUCTIVE, f"the statement says {' '.join(destroys.group(0).split()).upper()}"
