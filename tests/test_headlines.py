@@ -38,7 +38,7 @@ def test_a_question_is_one_short_sentence(intended: ToolIntended, headline: str)
 
 def test_a_command_too_long_for_a_headline_says_how_much_is_missing() -> None:
     text = "pytest -q; " + "x" * 500
-    assert may_it("shell", command(text)) == f"may it run `{text[:COMMAND_CHARS]}… (511 characters)`?"
+    assert may_it("shell", command(text)) == f"may it run `{text[:COMMAND_CHARS]}…` (511 characters in all)?"
 
 
 def test_what_could_deceive_a_reader_is_escaped_in_a_headline() -> None:

@@ -15,6 +15,7 @@ from watchdogd.commands.client import Client, connection_in, state_dir_of
 from watchdogd.commands.status import COLOUR, clock_time
 from watchdogd.core.escalation import Escalation
 from watchdogd.core.events import Event
+from watchdogd.core.health import Severity
 from watchdogd.ports import Received
 from watchdogd.settings.model import LOCAL_OPERATOR
 from watchdogd.wire import codec
@@ -47,6 +48,8 @@ def watch(
             if standing.get(name) == message.headline:
                 return False
             standing[name] = message.headline
+            if arrived.retained and _calm(message):
+                return False  # the line of all channels says it
         if as_json:
             print(
                 json.dumps({"topic": arrived.topic, "headline": message.headline, "data": codec.dump(message.payload)}),
@@ -60,6 +63,11 @@ def watch(
         asyncio.run(client.follow(on))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+def _calm(message: Message) -> bool:
+    payload = message.payload
+    return isinstance(payload, ChannelReport) and payload.health.severity is Severity.OK
 
 
 def line_of(name: str, message: Message) -> str:

@@ -28,7 +28,8 @@ def may_it(tool: str, intended: ToolIntended | None) -> str:
         return f"may it make a call of {_line(tool)}?"
     command = intended.args.get("command")
     if isinstance(command, str):
-        wish = f"run `{_cut(_line(command))}`"
+        line = _line(command)
+        wish = f"run `{_cut(line)}`" + (f" ({len(line)} characters in all)" if len(line) > COMMAND_CHARS else "")
     else:
         wish = _cut(_line(intended.summary)) or f"make a call of {_line(tool)}"
     impact = f" ({intended.impact.value})" if intended.impact in SAID and intended.impact is not None else ""
@@ -40,9 +41,7 @@ def _line(text: str) -> str:
 
 
 def _cut(line: str) -> str:
-    if len(line) <= COMMAND_CHARS:
-        return line
-    return f"{line[:COMMAND_CHARS]}… ({len(line)} characters)"
+    return line if len(line) <= COMMAND_CHARS else f"{line[:COMMAND_CHARS]}…"
 
 
 def released(user: str, pauses: Sequence[Latch], left: Sequence[Latch]) -> str:
