@@ -10,7 +10,7 @@ from tests.core.detecting import Tape
 from watchdogd.core.detect.failures import Habit, says_error
 from watchdogd.core.detect.manners import unfinished
 from watchdogd.core.detect.outage_signs import is_outage
-from watchdogd.core.events import Text
+from watchdogd.core.events import ContextEdited, Text
 from watchdogd.core.health import Severity
 
 LOOP, WOVEN = "progress/identical-call", "progress/interleaved-call"
@@ -191,3 +191,24 @@ def test_nothing_said_in_another_way_or_language_stagnates(text: str) -> None:
     for word in ("lamp", "oak", "light", "bulb", "shade", "cable", "plug"):
         tape.call({"query": f"{word} cheap"}, text, tool="search")
     assert "progress/stagnation" in tape.rules()
+
+
+def test_an_act_whose_text_speaks_of_a_check_waits_for_nothing() -> None:
+    tape = Tape()
+    for _ in range(4):
+        tape.call({"path": "a", "text": "# check 4"}, "ok", tool="edit")
+    assert LOOP in tape.rules()
+
+
+def test_looking_again_after_the_context_was_cleared_is_right() -> None:
+    found = {}
+    for cleared in (False, True):
+        tape = Tape()
+        for turn in range(2):
+            for n in range(5):
+                tape.call(f"cat part{n}", f"{PAGE[:80]} {COLOURS[n]}")
+            if cleared and not turn:
+                tape.put(ContextEdited(by="provider", cleared_tokens=50_000, kept_tokens=9_000))
+        found[cleared] = tape.rules()
+    assert "progress/nothing-new" in found[False]
+    assert not {"progress/nothing-new", "progress/replayed-stretch"} & set(found[True])

@@ -117,7 +117,7 @@ def test_reworded_questions_with_one_answer_are_stagnation() -> None:
         tape.call(
             {"query": words, "page": n}, "Welcome. Use the search form to find what you need today.", tool="search"
         )
-    assert levels(tape.found(), "progress/stagnation") == [(11, W)]
+    assert levels(tape.found(), "progress/stagnation") == [(7, W)]
 
 
 QUESTIONS = [

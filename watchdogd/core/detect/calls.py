@@ -270,7 +270,12 @@ def _waits(state: CallState, intent: Intent, seen: Answers, answer: Text) -> boo
     least_s = max(LEAST_GAP_S, 4 * state.pace_s) if state.pace_s else WAIT_GAP_S
     if intent.at is not None and seen.at is not None and intent.at - seen.at >= least_s:
         return True
-    return asks_to_wait(intent.tool, intent.words) or unfinished(intent.tool, intent.words, answer.head)
+    if asks_to_wait(intent.tool, intent.words):
+        return True
+    words = (
+        () if effect_of(intent.tool, None) is Effect.WRITE else intent.words
+    )  # an act asks for no state, whatever its text speaks of
+    return unfinished(intent.tool, words, answer.head)
 
 
 def _fault(

@@ -44,15 +44,18 @@ class Replay:
     thresholds: Progress
     name: ClassVar[str] = "replayed-stretch"
     channel: ClassVar[Channel] = Channel.PROGRESS
-    version: ClassVar[int] = 1
-    kinds: ClassVar[frozenset[str]] = frozenset()
+    version: ClassVar[int] = 2
+    kinds: ClassVar[frozenset[str]] = frozenset({"context_edited"})
 
     def start(self) -> Path:
         """No call yet."""
         return Path()
 
     def step(self, state: Path, event: Event, call: Call | None) -> tuple[Path, tuple[Finding, ...]]:
-        """The path after ``call``."""
+        """The path after ``call``; after the context was cleared going it again is right."""
+        if event.body.kind == "context_edited":
+            state.follower.clear()
+            state.length = 0
         if call is None or call.waits or call.fault is Fault.OUTAGE:
             return state, NONE
         symbol, last = call.symbol, state.last

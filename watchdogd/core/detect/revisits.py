@@ -20,6 +20,9 @@ INTERLEAVED = "progress/interleaved-call"
 STALE = "progress/nothing-new"
 _NEWS = frozenset({Change.DIFFERENT, Change.REWORDED})
 
+TURN_CALLS = 2
+"""Calls of a streak that each thing a person says accounts for."""
+
 
 @dataclass(slots=True)
 class Visit:
@@ -41,6 +44,10 @@ class Visits:
 
     window: deque[Visit] = field(default_factory=deque)
     streak: int = 0
+    cleared: bool = False
+    """The context was cleared: what was seen before counts as not seen."""
+    since: int = 0
+    """Turn of the streak's first call."""
     stale: int = 0
     """Stale calls in the window."""
     levels: Levels = field(default_factory=Levels)
@@ -57,24 +64,34 @@ class Revisits:
     name: ClassVar[str] = "revisits"
     channel: ClassVar[Channel] = Channel.PROGRESS
     version: ClassVar[int] = 3
-    kinds: ClassVar[frozenset[str]] = frozenset()
+    kinds: ClassVar[frozenset[str]] = frozenset({"context_edited"})
 
     def start(self) -> Visits:
         """No call yet."""
         return Visits()
 
     def step(self, state: Visits, event: Event, call: Call | None) -> tuple[Visits, tuple[Finding, ...]]:
-        """The window after ``call``."""
-        if call is None or call.waits or call.fault is Fault.OUTAGE:
+        """The window after ``call``; after the context was cleared looking again is right."""
+        if call is None:
+            if event.body.kind == "context_edited":
+                state.window.clear()
+                state.streak = state.stale = 0
+                state.cleared = True
+            return state, NONE
+        if call.waits or call.fault is Fault.OUTAGE:
             return state, NONE
         again = bool(state.window) and state.window[-1].symbol == call.symbol
         stale = call.stale and not again
+        if state.cleared and stale:
+            stale = any(one.symbol == call.symbol for one in state.window)
         moved = call.change in _NEWS and call.fault is Fault.NONE
         state.window.append(Visit(call.symbol, call.seq, call.turn, stale, moved, call.acts))
         state.stale += stale
         if len(state.window) > self.thresholds.stale_window_calls:
             state.stale -= state.window.popleft().stale
         state.streak = state.streak + 1 if stale else state.streak if again else 0
+        if state.streak <= 1:
+            state.since = call.turn
         state.risk = 0.0
         return state, self._interleaved(state, event, call, again=again) + self._stale(state, event)
 
@@ -117,7 +134,8 @@ class Revisits:
 
     def _stale(self, state: Visits, event: Event) -> tuple[Finding, ...]:
         limits = self.thresholds
-        by_streak = level(state.streak, limits.stale_streak_warn, limits.stale_streak_crit)
+        spoken = TURN_CALLS * (state.window[-1].turn - state.since)
+        by_streak = level(state.streak - spoken, limits.stale_streak_warn, limits.stale_streak_crit)
         by_share = level(state.stale, limits.stale_density_warn, limits.stale_density_crit)
         severity = max(by_streak, by_share, key=lambda one: one.rank)
         if severity is Severity.OK:

@@ -140,9 +140,10 @@ class Stagnation:
         limits = self.thresholds
         if 2 * (call.turn - one.turn) >= one.count or _works_through(one, call):
             return NONE
-        risk = graded(one.count, limits.stagnation_warn, limits.stagnation_crit)
+        warn = limits.stagnation_content_warn if _content(one, call) else limits.stagnation_warn
+        risk = graded(one.count, warn, limits.stagnation_crit)
         state.risk = min(0.5, risk)
-        severity = level(one.count, limits.stagnation_warn, limits.stagnation_crit)
+        severity = level(one.count, warn, limits.stagnation_crit)
         if severity is Severity.OK:
             return NONE
         text = f"{tool}: {one.count} different calls in a row, one and the same answer"
@@ -176,6 +177,17 @@ def _ask(one: Standstill, call: Call) -> None:
     }
     one.akin += not asked.isdisjoint(word for words in one.asked for word in words)
     one.asked = (*one.asked[1 - RECENT :], tuple(sorted(asked)[:MOST_ASKED]))
+
+
+def _content(one: Standstill, call: Call) -> bool:
+    """Whether the answer to questions says something, not only that there is nothing."""
+    if call.effect is not Effect.READ or call.fault is not Fault.NONE:
+        return False
+    answer = call.text.head[:COMPARED_CHARS]
+    tokens = len(tokens_of(answer))
+    if tokens >= LONG_TOKENS:
+        return True
+    return tokens >= SPEAKING_TOKENS and not one.listed and not _NOTHING.search(answer)
 
 
 def _listed(words: Sequence[str]) -> bool:

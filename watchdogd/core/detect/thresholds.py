@@ -45,8 +45,9 @@ class Progress:
     """Equal pairs in that window, others between, that raise WARN. Measured."""
     interleaved_crit: int = 6
     """The same for CRIT."""
-    stale_streak_warn: int = 6
-    """Calls in a row that were all made before, with that answer, that raise WARN. Measured."""
+    stale_streak_warn: int = 4
+    """Calls in a row that were all made before, with that answer, that raise WARN. Measured: 3 of 1,445 recorded
+    runs have so many, all three failed."""
     stale_streak_crit: int = 12
     """The same for CRIT."""
     stale_window_calls: int = 16
@@ -63,6 +64,8 @@ class Progress:
     """Different calls of one tool in a row with one and the same answer that raise WARN. Measured."""
     stagnation_crit: int = 10
     """The same for CRIT."""
+    stagnation_content_warn: int = 4
+    """The same for WARN, of calls that read, where the answer has content: it is no reply to four different questions."""
     monologue_warn: int = 3
     """Near-equal messages in a row, nothing done between, that raise WARN. OpenHands: 3."""
     monologue_crit: int = 5
