@@ -38,6 +38,8 @@ class Tally:
     failed: int = 0
     unsaid: list[tuple[int, int, float]] = field(default_factory=list)
     """The last failures that nobody has explained: (number of the call, its event, what it added to the score)."""
+    outage: int = 0
+    """Number of the last call that an outage failed, no failure of the agent's own since."""
     row: int = 0
     seqs: list[int] = field(default_factory=list)
     levels: Levels = field(default_factory=Levels)
@@ -62,9 +64,15 @@ class ErrorRate:
         if call is None or call.together or (call.moved and call.fault is Fault.OWN):
             return state, NONE  # it could not have learned yet; a test that fails otherwise after an edit is work
         if call.fault is Fault.OUTAGE:
+            again = state.outage > 0 and call.number - state.outage <= WINDOW_CALLS
+            state.outage = call.number
+            if not again:
+                return state, NONE
             _forgive(state, call.number)
             return state, state.levels.over(ROW, Channel.ERRORS, seq=event.seq)
         failed = call.fault is not Fault.NONE
+        if failed and not call.unsaid:
+            state.outage = 0
         if call.unsaid:
             state.unsaid = [*state.unsaid[-WINDOW_CALLS:], (call.number, call.seq, self._weight(state, failed=True))]
         state.last.append((call.seq, failed))

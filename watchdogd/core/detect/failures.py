@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from watchdogd.core.detect.error_words import CURT_CHARS, denied, faultless, labelled, read_aloud
 from watchdogd.core.detect.keys import text_key
-from watchdogd.core.detect.outage_signs import core_of, is_outage, own_points, speaks_of_outage
+from watchdogd.core.detect.outage_signs import core_of, is_outage, speaks_of_outage
 from watchdogd.core.events import Text, ToolFinished
 
 HEAD_CHARS = 400
@@ -17,12 +18,8 @@ SHORT_CHARS = 300
 """Answers up to this length can be an error message and nothing else."""
 CURT_WORDS = 8
 """So few words that say no at all are an error message: what is asked for is seldom answered so curtly."""
-CURT_CHARS = 140
-"""Answers up to this length that say what cannot be are errors without further signs."""
 ENOUGH = 3
 """Points that make a text an error."""
-PLAIN = 4
-"""Points of a plain sign that an error is the agent's own."""
 
 
 class Fault(StrEnum):
@@ -58,10 +55,14 @@ class Habit:
 
 _OUTAGE_CLASSES = frozenset({"provider", "connection", "overloaded", "rate_limit", "server", "network", "unavailable"})
 
+_WAIT = frozenset({408, 425, 429})
+"""Statuses below 500 that say that the same request may work later (RFC 9110, 8470, 6585)."""
+_OUTAGE_STATUSES = frozenset(f"http_{one}" for one in _WAIT)
+
 _FIELD = re.compile(
     r"[\"']?\b(?:error|errors|exception|err|fault)[\"']?\s{0,4}[:=]\s{0,4}(?!null|none|false|\[\s*\]|\{\s*\}|\"\"|''"
     r"|0\b)\S"
-    r"|<(?:error|exception|fault)\b[^>]{0,40}>[^<]"
+    r"|<(?:\w{1,12}:)?(?:error|exception|fault)\b[^>/]{0,40}>(?!\s*</)\s*\S"
     r"|[\"'](?:success|ok|succeeded)[\"']\s{0,4}:\s{0,4}false"
     r"|[\"']status(?:_?code)?[\"']\s{0,4}:\s{0,4}(?:[\"'](?:error|fail\w{0,5})|[\"']?[45]\d\d\b)",
     re.IGNORECASE,
@@ -89,49 +90,9 @@ _COUNTS = re.compile(
 """The first line of a report: how many of what."""
 _TRACE = re.compile(r"Traceback \(most recent|\n\s{1,8}at [\w.$<>]{1,80}[ (]|panicked at|stack trace", re.IGNORECASE)
 _PROGRAM = re.compile(r"[\w./-]{1,60}(?: line \d{1,6})?:\s?(?:[^:\n]{1,160}:\s?){0,3}[^:\n]{3,200}$")
-_NEGATIVE = re.compile(
-    r"\b(?:not (?:found|exist|allowed|permitted|supported|a |an |valid|recogni[sz]ed|defined|available|enough|be "
-    r"|have"
-    r"|authori[sz]ed)"
-    r"|no such|no (?:permission|access|route|module)|n't\b|cannot|can ?not|could not|unable|does ?n.t|did ?n.t"
-    r"|invalid|illegal|malformed|(?<!to )(?<!by )(?<!from )unknown|unexpected|undefined|unrecogni[sz]ed|unsupported"
-    r"|unresolved|missing|denied"
-    r"|refused|rejected|forbidden|unauthori[sz]ed|fail(?:s|ed|ure)?|errors?(?!\W{1,3}\d+\.\d)|mismatch"
-    r"|out of (?:range|memory|bounds)|\b(?:is|are|ran|run) out of"
-    r"|expected .{1,60} (?:but|got)|must (?:be|have|not)|requires?d?\b|already exists|too (?:many|few|long|large)"
-    r"|exceed(?:s|ed)|expired|conflict|abort(?:ed)?|crash(?:ed)?|null pointer|segmentation|overflow|wrong|bad"
-    r"|already (?:taken|used|in use|done|booked|running)|(?:do|does) not|not known)\b",
-)
-_NEGATED = re.compile(
-    r"\b(?:un(?:terminated|closed|matched|balanced|handled|caught|satisfied|met)|un[a-z]{4,14}[ai]ble"
-    r"|(?:in|im|ir)[a-z]{4,14}[ai]ble|insufficient|incorrect|incomplete|improper|inconsistent|mis(?:spelled|matched"
-    r"|placed)"
-    r"|wrongly)\b"
-)
-"""Words that deny by their first syllable; only looked for in curt answers."""
-_STRONG = re.compile(
-    r"\b(?:no such|not (?:be )?found|not (?:a|an|allowed|permitted|supported|defined|exist|authori[sz]ed)\b"
-    r"|no (?:rule|permission|access|module|matches found)"
-    r"|could(?: not|n't)|cannot|can ?not|can't|unable to|undefined"
-    r"|invalid|illegal|malformed|denied|forbidden|unauthori[sz]ed|must (?:be|have|not)|(?:is|are) required"
-    r"|unrecogni[sz]ed"
-    r"|(?:do|does) ?n[o'’]t (?:exist|have|match)|unexpected|unknown \w+:|missing (?:required|argument|parameter))",
-)
 _PREFIX = re.compile(r"[\[(<][^\[\](){}<>\n\"']{1,60}[\])>][\s:]")
 """A stamp or a tag in brackets before the text proper."""
-_NEGATIVE_HINTS = tuple(
-    """not |n't|no |cannot|invalid|illegal|unknown|unexpect|undefined|missing
-    |denied|refuse|reject|forbid|unauth|fail|error|mismatch|out of|expected|must|require|exists|too |exceed|expire
-    |conflict|abort|crash|null po|segment|overflow|wrong|bad|already""".replace("\n    ", "").split("|")
-)
-"""One of these stands in every text that _NEGATIVE matches; to look for them is fifty times cheaper."""
-_NO_FAULT = re.compile(
-    r"\b(?:no|0|zero|without(?: any)?) (?:\w+ )?(?:error|fail|problem|issue|conflict|mismatch)\w*"
-    r"|\b(?:rejected|invalid|failed|failures?|errors?|denied|refused|missing|conflicts?)\s?[:=]\s?0\b"
-    r"|[\w.-]*/[\w./-]+|\b[\w-]+\.[a-z]{1,4}\b",
-)
-"""What only sounds like one: none counted, the name of a file."""
-_EXPLAINS = re.compile(r"[\"'](?:message|msg|details?|reason|title|description|cause)[\"']\s{0,4}:", re.IGNORECASE)
+_EXPLAINS = re.compile(r"[\"'](?:message|msg|details?|reason|cause)[\"']\s{0,4}:", re.IGNORECASE)
 
 
 def fault_of(done: ToolFinished, habit: Habit) -> Fault:
@@ -140,11 +101,15 @@ def fault_of(done: ToolFinished, habit: Habit) -> Fault:
         return Fault.DENIED
     if done.outcome in ("aborted", "in_doubt"):
         return Fault.NONE
-    if done.error_class in _OUTAGE_CLASSES or (done.status is not None and (done.status >= 500 or done.status == 429)):
+    if done.error_class in _OUTAGE_CLASSES or (
+        done.status is not None and (done.status >= 500 or done.status in _WAIT)
+    ):
         return Fault.OUTAGE
-    if done.error_class.startswith("http_5") or done.error_class == "http_429":
+    if done.error_class.startswith("http_5") or done.error_class in _OUTAGE_STATUSES:
         return Fault.OUTAGE
     code = done.exit_code
+    if done.outcome == "unknown" and code is None and done.status is not None and done.status >= 400:
+        return Fault.OWN
     if done.outcome == "error" and (code is None or code not in (0, 1)):
         return Fault.OUTAGE if is_outage(done.result) else Fault.OWN
     if code is not None and code not in (0, 1):
@@ -176,11 +141,11 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
     if head[0] in "{[(<" and not _PREFIX.match(head):
         return _structured(head, short=short)
     line = head.partition("\n")[0][:200]
-    if _COUNTS.match(line):
+    if _COUNTS.match(line) or read_aloud(line):
         return _TRACE.search(head) is not None  # "3 failed, 9 passed" is a report
     points = int(short) + (1 if short and habit.odd(head) else 0) + (code == 1) + _shaped(head, line)
     if short and points < ENOUGH:
-        negative, strong = _negative(head)
+        negative, strong = denied(head, quotes=False)
         points += negative + (strong and len(head) <= CURT_CHARS)
         points += negative and not strong and len(head.split(None, CURT_WORDS + 1)) <= CURT_WORDS
         if negative and points < ENOUGH and (_PROGRAM.match(line) or speaks_of_outage(head)):
@@ -197,7 +162,10 @@ def _said_code(text: Text, head: str, *, short: bool) -> re.Match[str] | None:
 
 def _shaped(head: str, line: str) -> int:
     """Points of the shape of the first line and of a stack trace."""
-    first = 3 if _NAMED.match(line) else 2 if _FIRST_LINE.match(line) else 0
+    if _NAMED.match(line) or labelled(line):
+        first = 3
+    else:
+        first = 2 if _FIRST_LINE.match(line) and _FIRST_LINE.match(faultless(line)) else 0
     return first + (2 if _TRACE.search(head) else 0)
 
 
@@ -205,21 +173,7 @@ def _structured(head: str, *, short: bool) -> bool:
     """Whether a JSON-like answer says error: in a field of that name, or in the words of a short explanation."""
     if _FIELD.search(head):
         return True
-    return short and _EXPLAINS.search(head) is not None and (_negative(head)[0] or speaks_of_outage(head))
-
-
-def _negative(head: str) -> tuple[bool, bool]:
-    """Whether it says no at all, and whether it says what cannot be."""
-    low = head.lower()
-    if not any(hint in low for hint in _NEGATIVE_HINTS):
-        own = own_points(head) if len(low) <= CURT_CHARS else 0
-        return own > 0 or (len(low) <= CURT_CHARS and _NEGATED.search(low) is not None), own >= PLAIN
-    low = _NO_FAULT.sub(" ", low)
-    strong = _STRONG.search(low) is not None
-    if not strong and len(low) <= CURT_CHARS:
-        own = own_points(low)
-        return own > 0 or _NEGATIVE.search(low) is not None, own >= PLAIN
-    return strong or _NEGATIVE.search(low) is not None, strong
+    return short and _EXPLAINS.search(head) is not None and (denied(head)[0] or speaks_of_outage(head))
 
 
 SIGNED_WORDS = 14

@@ -12,8 +12,10 @@ _PLAIN = any_of(
     r"|number ?format|array ?index\w*|no ?such ?\w+) ?(?:error|exception)\b",
     r"assert(?:ion)?\b|expected\b.{1,80}\b(?:but|got|received|actual|found|saw|to (?:be|equal|have))\b|but (?:was"
     r"|got)\b",
-    r"want(?:ed)?\b.{1,60}\b(?:have|got)\b|fail: test|tests? (?:\w+ )?failed\b|failed tests?\b"
+    r"want(?:ed|s)?\b.{1,60}\b(?:have|got)\b|not raised\b|fail: test|tests? (?:\w+ )?failed\b|failed tests?\b"
     r"|\d+ failed, \d+ passed",
+    r"(?:file|archive|string|input|comment|block|quote|tag)\b.{0,30}\b(?:eof|end of (?:file|input))\b|file exists\b"
+    r"|(?:eof|end of (?:file|input))\b.{0,30}\b(?:file|archive|string|input|pars\w+|line|tag|json|quote)\b",
     r"test \w+(?:, test|::| failed)",
     r"(?:accepts?|allows?|supports?|takes?) .{1,40}\bonly\b|(?:may|can) only (?:be|contain)|only .{1,40} (?:are"
     r"|is) (?:allowed"
@@ -27,7 +29,7 @@ _PLAIN = any_of(
     r"(?! (?:an? |the )?(?:\w+ )?(?:connection|socket|url|stream|host|server|service|endpoint|port|api)))\b",
     r"(?:cannot|can ?n[o'\u2019]t) (?:assign|convert|cast|compare|use|index|call|iterate|infer|borrow|set|be|delete"
     r"|cancel"
-    r"|book|change|edit|redeclare|reply)\b",
+    r"|book|change|edit|redeclare|reply|create|write|remove|move|copy|overwrite|rename|schedule|add|mix|divide)\b",
     r"option\b.{0,40}\bunknown\b|undeclared\b|disk quota\b|undefined\b|is required\b|merge conflict|syntax error",
     r"unknown (?:option|argument|flag|command|param\w*|field|column|key|keyword|attribute|method|function|variable"
     r"|type"
