@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from watchdogd.settings.rule_ids import RULE_IDS
+
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "rules"
 CHANNELS = "drift|errors|recall|progress|safety|cost"
@@ -22,6 +24,11 @@ def rules() -> set[str]:
 def test_every_rule_has_a_page_and_every_page_a_rule() -> None:
     pages = {one.stem.replace("-", "/", 1) for one in PAGES.glob("*.md")}
     assert pages == rules()
+
+
+def test_a_policy_may_name_every_rule_and_what_judge_and_record_find() -> None:
+    others = {"safety/record-broken", *(f"{channel}/judged" for channel in CHANNELS.split("|"))}
+    assert set(RULE_IDS) == rules() | others
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda one: one.stem)

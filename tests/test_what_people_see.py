@@ -23,6 +23,7 @@ from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, Re
 from watchdogd.core.health import Severity
 from watchdogd.core.spelling import did_you_mean
 from watchdogd.settings.load import load
+from watchdogd.settings.rule_ids import unheard_of
 from watchdogd.settings.trigger import next_start, trigger_of
 
 CONFIG = """\
@@ -106,6 +107,33 @@ def test_the_details_of_a_question_hold_every_byte_of_the_action() -> None:
 )
 def test_a_mistyped_word_is_answered_with_the_one_that_was_meant(word: str, hint: str) -> None:
     assert did_you_mean(word, ("observe", "suggest", "assisted")) == hint
+
+
+@pytest.mark.parametrize(
+    ("finding", "said"),
+    [
+        (
+            "progress/identcal-call",
+            "no finding is called 'progress/identcal-call'; did you mean progress/identical-call?",
+        ),
+        ("progres/*", "no finding is called 'progres/*'; did you mean progress/cycle?"),
+        ("qqqqq", "no finding is called 'qqqqq': docs/rules has a page for each"),
+        ("progress/*", ""),
+        ("*", ""),
+        ("drift/judged", ""),
+        ("errors/rate/broken", ""),
+    ],
+)
+def test_a_finding_that_nothing_ever_raises_is_pointed_out(finding: str, said: str) -> None:
+    assert unheard_of(finding) == said
+
+
+def test_check_warns_of_a_policy_rule_that_never_acts(tmp_path: Path) -> None:
+    path = tmp_path / "watchdogd.toml"
+    rule = '[[policy.rules]]\nid = "mine"\nfinding = "errors/rat"\nactions = ["escalate"]\n'
+    path.write_text(CONFIG + rule, encoding="utf-8")
+    said = [str(one) for one in load(path, env={}).warnings]
+    assert any("never acts: no finding is called 'errors/rat'; did you mean errors/rate?" in one for one in said), said
 
 
 # --- lines to copy ---

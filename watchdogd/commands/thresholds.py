@@ -10,6 +10,7 @@ import typer
 
 from watchdogd.core.detect.bank import Thresholds
 from watchdogd.core.spelling import did_you_mean, meant
+from watchdogd.settings.rule_ids import RULE_IDS
 
 LIKE_A_THRESHOLD = 0.8
 """Names of thresholds end alike (``_warn``, ``_crit``): less likeness than this says nothing."""
@@ -50,6 +51,8 @@ def parsed(sweep: str, limits: Thresholds | None = None) -> Sweep:
     if wanted not in names:
         near = meant(wanted, names, alike=LIKE_A_THRESHOLD)
         hint = f"; did you mean {family}.{near}?" if near else ""
+        if not near and rule in RULE_IDS:
+            hint = f". docs/rules/{rule.replace('/', '-')}.md names those of {rule}"
         raise typer.BadParameter(f"no threshold {name.strip()!r}; {family} has {', '.join(names)}{hint}")
     whole = isinstance(getattr(getattr(limits or Thresholds(), family), wanted), int)
     return Sweep(family, wanted, _values(listed.strip(), whole=whole))

@@ -19,6 +19,7 @@ from watchdogd.overseer.redelivery import Redeliveries
 from watchdogd.overseer.returns import Returns
 from watchdogd.overseer.stops import Stops
 from watchdogd.ports import Clock, Received, Record, Transaction
+from watchdogd.settings.rule_ids import unheard_of
 from watchdogd.wire import codec
 from watchdogd.wire.messages import Message, Request, Response
 
@@ -352,9 +353,7 @@ class Desk:
             level = Level(request.target)
         except ValueError:
             hint = did_you_mean(request.target, Level)
-            raise RequestRefused(
-                f"no level {request.target!r}; there are: {', '.join(Level)}{hint}"
-            ) from None
+            raise RequestRefused(f"no level {request.target!r}; there are: {', '.join(Level)}{hint}") from None
         self.book.level = level
         self.book.proto = lease.levelled(self.book.proto, level)
         changing.append({"kind": "level", "at": self._clock.wall(), "body": {"level": level.value, "by": user}})
@@ -363,6 +362,8 @@ class Desk:
         return self._ok(request, f"level {level.value} set by {user}")
 
     def _label(self, changing: Transaction, user: str, request: Request) -> Response:
+        if "/" in request.target and (why := unheard_of(request.target)):
+            raise RequestRefused(why)
         if request.text not in LABELS:
             hint = did_you_mean(request.text, LABELS)
             raise RequestRefused(f"label ID false-alarm, or label ID right; not {request.text[:40]!r}{hint}")

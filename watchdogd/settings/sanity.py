@@ -16,6 +16,7 @@ from watchdogd.settings import roots
 from watchdogd.settings.complaints import Complaint
 from watchdogd.settings.model import ACCOUNTS, BrokerSettings, Settings
 from watchdogd.settings.positions import KeyPath
+from watchdogd.settings.rule_ids import unheard_of
 
 _LOOPBACK = re.compile(r"mqtt://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?\Z")
 """URLs of this machine, as the broker's adapter counts them."""
@@ -184,6 +185,12 @@ def faults(
         )
 
 
+def _idle_rules(policy: Policy) -> Iterator[Complaint]:
+    for index, rule in enumerate(policy.rules):
+        if why := unheard_of(rule.finding):
+            yield ("policy", "rules", index, "finding"), f"never acts: {why}"
+
+
 def remarks(settings: Settings) -> Iterator[Complaint]:
     """What is allowed and worth a second look."""
     if not settings.missions:
@@ -198,6 +205,7 @@ def remarks(settings: Settings) -> Iterator[Complaint]:
         for index, path in enumerate(mission.protect):
             if settings.agent.workspace.is_dir() and not (settings.agent.workspace / path).exists():
                 yield ("missions", mission.name, "protect", index), f"{path} does not exist in the workspace"
+    yield from _idle_rules(settings.policy)
     if settings.policy.level is Level.AUTONOMOUS and not settings.policy.denials:
         yield ("policy", "level"), "autonomous without a single hard denial"
     if settings.broker.allow_plain:
