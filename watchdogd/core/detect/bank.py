@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TypeAlias, cast
 
@@ -66,6 +66,8 @@ class Thresholds:
 
 Plain: TypeAlias = Detector[object]
 Rule: TypeAlias = CallRule[object]
+PlainStep: TypeAlias = Callable[[object, Event], tuple[object, tuple[Finding, ...]]]
+RuleStep: TypeAlias = Callable[[object, Event, Call | None], tuple[object, tuple[Finding, ...]]]
 
 
 @dataclass(slots=True)
@@ -91,8 +93,9 @@ class Bank:
         versions = [[one.channel.value, one.name, getattr(one, "version", 1)] for one in everyone]
         self._names = tuple(f"{one.channel}/{one.name}" for one in everyone)
         self._digest = digest_of([VERSION, versions, settings])
-        self._by_kind: dict[str, tuple[int, ...]] = {}
-        self._rules_by_kind: dict[str, tuple[int, ...]] = {}
+        self._by_kind: dict[str, tuple[tuple[int, PlainStep], ...]] = {}
+        self._rules_by_kind: dict[str, tuple[tuple[int, RuleStep], ...]] = {}
+        self._on_call = tuple((at, one.step) for at, one in enumerate(self._rules))
 
     @property
     def digest(self) -> str:
@@ -134,12 +137,12 @@ class Bank:
         """The state after ``event`` and all that it shows; ``state`` is used up."""
         state.events += 1
         kind = event.body.kind
-        found = NONE
-        for at in self._plain_for(kind):
+        found, states = NONE, state.plain
+        for at, step in self._by_kind.get(kind) or self._plain_for(kind):
             try:
-                state.plain[at], new = self._plain[at].step(state.plain[at], event)
+                states[at], new = step(states[at], event)
             except Exception as bug:  # noqa: BLE001 - a broken detector must not hide the others
-                state.plain[at] = self._plain[at].start()
+                states[at] = self._plain[at].start()
                 new = _broken(state, self._plain[at].channel, self._plain[at].name, bug, event)
             if new:
                 found += new
@@ -199,31 +202,32 @@ class Bank:
                 state.calls = CallState()
                 for channel in dict.fromkeys(one.channel for one in self._rules):
                     found += _broken(state, channel, "calls", bug, event)
-        for at in self._rules_for(kind, call):
+        states = state.rules
+        for at, step in self._rules_for(kind, call):
             try:
-                state.rules[at], new = self._rules[at].step(state.rules[at], event, call)
+                states[at], new = step(states[at], event, call)
             except Exception as bug:  # noqa: BLE001 - a broken detector must not hide the others
-                state.rules[at] = self._rules[at].start()
+                states[at] = self._rules[at].start()
                 new = _broken(state, self._rules[at].channel, self._rules[at].name, bug, event)
             if new:
                 found += new
         return found
 
-    def _plain_for(self, kind: str) -> tuple[int, ...]:
-        found = self._by_kind.get(kind)
-        if found is None:
-            wanted = [getattr(one, "kinds", None) for one in self._plain]
-            found = tuple(at for at, kinds in enumerate(wanted) if kinds is None or kind in kinds)
-            self._by_kind[kind] = found
+    def _plain_for(self, kind: str) -> tuple[tuple[int, PlainStep], ...]:
+        wanted = [getattr(one, "kinds", None) for one in self._plain]
+        found = tuple((at, self._plain[at].step) for at, kinds in enumerate(wanted) if kinds is None or kind in kinds)
+        self._by_kind[kind] = found
         return found
 
-    def _rules_for(self, kind: str, call: Call | None) -> Sequence[int]:
+    def _rules_for(self, kind: str, call: Call | None) -> tuple[tuple[int, RuleStep], ...]:
         if call is not None:
-            return range(len(self._rules))
+            return self._on_call
         found = self._rules_by_kind.get(kind)
         if found is None:
             wanted = [getattr(one, "kinds", None) for one in self._rules]
-            found = tuple(at for at, kinds in enumerate(wanted) if kinds is None or kind in kinds)
+            found = tuple(
+                (at, self._rules[at].step) for at, kinds in enumerate(wanted) if kinds is None or kind in kinds
+            )
             self._rules_by_kind[kind] = found
         return found
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from math import isfinite
 
-from watchdogd.core.events import Args, Text
+from watchdogd.core.events import NO_TEXT, Args, Text
 
 MOST_DEPTH = 24
 """Levels of nesting that are told apart; deeper ones count as one value."""
@@ -21,11 +21,19 @@ def text_key(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
+_newest: list[tuple[Text, int]] = [(NO_TEXT, text_key(""))]
+"""The answer that was asked about last, and its number: several detectors ask about the same one in turn."""
+
+
 def answer_key(answer: Text) -> int:
     """A number for ``answer`` as it travels: its length and what is here of it."""
-    if answer.tail:
-        return text_key(f"{answer.length}{_UNIT}{answer.head}{_UNIT}{answer.tail}")
-    return text_key(answer.head)
+    known, key = _newest[0]
+    if known is answer:
+        return key
+    whole = f"{answer.length}{_UNIT}{answer.head}{_UNIT}{answer.tail}" if answer.tail else answer.head
+    key = text_key(whole)
+    _newest[0] = (answer, key)
+    return key
 
 
 def call_key(tool: str, args: Args) -> int:

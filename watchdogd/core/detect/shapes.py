@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -16,15 +16,13 @@ from itertools import groupby
 MOST_TEXT = 1_200_000
 """Characters of one text that are looked at."""
 LONG_TEXT = 30_000
-"""Characters from which a look for single letters pays."""
+"""Characters from which it pays to look first for single letters, and for values only as far as they are needed."""
 SHORTEST_WORD = 16
 """Characters without white space that any secret of a known shape has."""
 LENGTHS = (SHORTEST_WORD, 20, 24, 36, 44, 55)
 """Lengths of words that are told apart: no shape is tried in a text without a word that could hold it."""
 MOST_WORDS = 1_000
 """Long words of one text that are looked at on their own; a text of more is looked at whole."""
-FEW_VALUES = 50
-"""Values of one text up to which each is looked at; of more, those are whose shape has a needle in the text."""
 AROUND = 300
 """Characters before a needle, and twice as many after it, in which its shape is looked for."""
 BEFORE_SIGN, AFTER_VALUE = 40, 240
@@ -127,14 +125,22 @@ def found_in(text: str, plan: Plan) -> Iterator[tuple[str, str]]:
     text = text[:MOST_TEXT]
     low = _low(text)
     spaced = low.encode().translate(_WORDS).decode()
-    bound = next((length for length in LENGTHS if _LONG[length] not in spaced), MOST_TEXT)
+    bound = MOST_TEXT
+    for length, word in _LONG:
+        if word not in spaced:
+            bound = length
+            break
     if bound == SHORTEST_WORD and "[redacted:" not in low and "private key" not in low:
         return
     left = MOST_FOUND
     inside = _inside(low, spaced, plan)
-    values = _values(low, plan.least)
+    values: Iterable[tuple[int, int]] = _Values(low, plan.least)
+    longest = MOST_TEXT
+    if len(low) <= LONG_TEXT:
+        values = list(values)
+        longest = max([end - at for at, end in values], default=0)
     for one in plan.every if inside else plan.spread:
-        if one.shortest >= bound or (one.inside and one.inside.isdisjoint(inside)):
+        if one.shortest >= bound or one.value > longest or (one.inside and one.inside.isdisjoint(inside)):
             continue
         for window in _around(text, low, one, values) if one.value else _windows(text, low, one):
             for match in one.pattern.finditer(window):
@@ -149,7 +155,8 @@ def found_in(text: str, plan: Plan) -> Iterator[tuple[str, str]]:
 
 _WORDS = bytes(32 if chr(code).isspace() else 120 for code in range(256))
 """Spells white space as a space, and all else as an x."""
-_LONG = {length: "x" * length for length in LENGTHS}
+_LONG = [(length, "x" * length) for length in LENGTHS]
+_WORD = "x" * SHORTEST_WORD
 _VALUES = bytes(120 if chr(code).isalnum() or chr(code) in "/+_-" else 32 for code in range(128)) + b" " * 128
 """Spells what values are made of as an x, and all else as a space."""
 _BESIDE = " \t\n\r\f\v\x1c\x1d\x1e\x1f?\"'"
@@ -170,7 +177,7 @@ def _inside(low: str, spaced: str, plan: Plan) -> set[str]:
     """The needles that may stand inside long words."""
     long: list[str] = []
     end = 0
-    while (start := spaced.find(_LONG[SHORTEST_WORD], end)) >= 0:
+    while (start := spaced.find(_WORD, end)) >= 0:
         end = spaced.find(" ", start + SHORTEST_WORD)
         if end < 0:
             long.append(low[start:])
@@ -258,23 +265,27 @@ def _windows(text: str, low: str, sought: Sought) -> list[str]:
     return found
 
 
-def _values(low: str, least: int) -> list[tuple[int, int]]:
-    """Where what may be values of at least so many characters stands, and where it ends."""
-    spelt = low.encode().translate(_VALUES).decode()
-    run = "x" * least
-    found: list[tuple[int, int]] = []
-    end = 0
-    while (start := spelt.find(run, end)) >= 0:
-        end = spelt.find(" ", start + least)
-        if end < 0:
-            end = len(spelt)
-        found.append((start, end))
-    return found
+class _Values:
+    """Where what may be values of at least so many characters stands, and where it ends; found as it is asked for."""
+
+    def __init__(self, low: str, least: int) -> None:
+        self._spelt = low.encode().translate(_VALUES).decode()
+        self._run = "x" * least
+        self._found: list[tuple[int, int]] = []
+        self._end = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        yield from self._found
+        while (start := self._spelt.find(self._run, self._end)) >= 0:
+            end = self._spelt.find(" ", start + len(self._run))
+            self._end = end if end >= 0 else len(self._spelt)
+            self._found.append((start, self._end))
+            yield start, self._end
 
 
-def _around(text: str, low: str, sought: Sought, values: list[tuple[int, int]]) -> list[str]:
+def _around(text: str, low: str, sought: Sought, values: Iterable[tuple[int, int]]) -> list[str]:
     """The stretches of ``text`` around the values that a needle of a shape names."""
-    if len(values) > FEW_VALUES and not any(rarest in low and needle in low for needle, rarest in sought.needles):
+    if len(low) > LONG_TEXT and not any(rarest in low and needle in low for needle, rarest in sought.needles):
         return []
     before = BEFORE_SIGN if sought.signs else AROUND
     stretches: list[tuple[int, int]] = []
