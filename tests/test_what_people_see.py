@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import typer
+import typer.main
 from rich.console import Console
 from typer.testing import CliRunner
 
 from watchdogd.adapters.broker import RunningBroker
 from watchdogd.adapters.broker_connection import Connection
-from watchdogd.cli import app, register
+from watchdogd.cli import COMMANDS, app, main, register
 from watchdogd.commands.client import Client, config_of, state_dir_of
-from watchdogd.commands.escalations import about, answers
+from watchdogd.commands.escalations import about
+from watchdogd.commands.manual import EXAMPLES, STATUSES
 from watchdogd.commands.run import summary
-from watchdogd.commands.status import by_hand
+from watchdogd.commands.status import answers, by_hand
 from watchdogd.commands.watch import undoubled
 from watchdogd.core.errors import ConfigError
 from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, ReleaseLatch, Subject
@@ -231,3 +236,65 @@ def test_the_summary_of_a_start_says_where_with_whom_and_what_runs_next(tmp_path
 )
 def test_the_next_start_of_a_mission(trigger: str, expected: datetime | None) -> None:
     assert next_start(trigger_of(trigger), SUNDAY) == expected
+
+
+# --- help, and what was typed wrongly ---
+
+
+def command_of(name: str) -> object:
+    module, function, _ = COMMANDS[name]
+    return getattr(importlib.import_module(f"watchdogd.commands.{module}"), function)
+
+
+def test_the_manual_has_examples_and_exit_statuses_of_every_command_and_no_other() -> None:
+    assert set(EXAMPLES) == set(STATUSES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+def test_an_example_of_the_help_has_options_that_exist(line: str) -> None:
+    words = shlex.split(line.partition("|")[0])
+    module, function, _ = COMMANDS[words[1]]
+    alone = typer.Typer()
+    alone.command()(getattr(importlib.import_module(f"watchdogd.commands.{module}"), function))
+    known = {opt for one in typer.main.get_command(alone).params for opt in one.opts}
+    assert {word for word in words[2:] if word.startswith("-")} <= known
+
+
+@pytest.mark.parametrize("command", [*COMMANDS])
+def test_the_help_of_a_command_shows_all_of_it(command: str) -> None:
+    register([command])
+    said = " ".join(CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "400"}).stdout.split())
+    assert STATUSES[command] in said
+    assert all(one in said for one in EXAMPLES[command])
+    assert " ".join((command_of(command).__doc__ or "").split()) in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["statsu"], "watchdogd: No such command 'statsu'. Did you mean 'status'? (watchdogd --help)"),
+        (["status", "--jsn"], "watchdogd status: No such option: --jsn (Possible options: --json)"),
+        (["demo", "--broker", "amqt"], "did you mean amqtt? (watchdogd demo --help)"),
+        (["drill", "x", "--fault", "exact-lop"], "no fault 'exact-lop'; did you mean exact-loop?"),
+    ],
+)
+def test_what_is_mistyped_is_one_line_and_exit_status_2(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["watchdogd", *words])
+    assert main() == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["replay", "bench", "drill"])
+def test_recordings_that_are_not_there_are_said_and_nothing_is_counted(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["watchdogd", command, str(tmp_path / "none")])
+    assert main() == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"{tmp_path}/none: cannot be read: No such file or directory\n")

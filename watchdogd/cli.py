@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterable
 
@@ -75,7 +76,13 @@ def register(names: Iterable[str]) -> None:
     for name in names:
         module, function, panel = COMMANDS[name]
         command = getattr(importlib.import_module(f"watchdogd.commands.{module}"), function)
-        app.command(name, rich_help_panel=panel, epilog=epilog(name))(command)
+        said = flowing(inspect.getdoc(command) or "")
+        app.command(name, help=said, rich_help_panel=panel, epilog=epilog(name))(command)
+
+
+def flowing(text: str) -> str:
+    """``text`` with a line for each paragraph: the help wraps at the terminal's width, not at the source's."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 @app.callback()

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from watchdogd.commands.asking import AsJson, Config, StateDir, User
 from watchdogd.commands.client import Client, connection_in, is_terminal, state_dir_of
-from watchdogd.commands.status import COLOUR, clock_time
+from watchdogd.commands.status import COLOUR, answers, clock_time
 from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, ReleaseLatch
 from watchdogd.settings.model import LOCAL_OPERATOR
 from watchdogd.wire import codec
@@ -58,12 +58,3 @@ def about(one: Escalation) -> list[str]:
         lines.append(f"expires {clock_time(one.expires_at)}; unanswered means no")
     lines.append("answer with: " + ", or ".join(f"watchdogd {answer}" for answer in answers(one)))
     return [line for line in lines if line]
-
-
-def answers(one: Escalation) -> tuple[str, ...]:
-    """The requests that answer it, as typed on the command line or sent as plain words over MQTT."""
-    match one.subject:
-        case AskedByWorker():
-            return (f"approve {one.id} YOUR ANSWER", f"deny {one.id}")
-        case _:
-            return tuple(f"{option} {one.id}" for option in one.options)

@@ -17,7 +17,7 @@ from watchdogd.adapters.broker_connection import Connection
 from watchdogd.adapters.local_socket import SOCKET, ask
 from watchdogd.commands.asking import AsJson, Config, StateDir, User
 from watchdogd.commands.client import Client, NoDaemon, Seen, connection_in, is_terminal, state_dir_of
-from watchdogd.core.escalation import Inbox
+from watchdogd.core.escalation import AskedByWorker, Escalation, Inbox
 from watchdogd.core.health import Channel, Severity
 from watchdogd.core.ids import Role
 from watchdogd.settings.model import LOCAL_OPERATOR
@@ -39,6 +39,15 @@ def _payload(seen: Seen, name: str, kind: type) -> object | None:
 def clock_time(at: float) -> str:
     """``at`` (unix seconds) as people here say it."""
     return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+
+
+def answers(one: Escalation) -> tuple[str, ...]:
+    """The requests that answer it, as typed on the command line or sent as plain words over MQTT."""
+    match one.subject:
+        case AskedByWorker():
+            return (f"approve {one.id} YOUR ANSWER", f"deny {one.id}")
+        case _:
+            return tuple(f"{option} {one.id}" for option in one.options)
 
 
 def health_of(seen: Seen) -> Severity:
@@ -114,7 +123,9 @@ def _table(seen: Seen, client: Client, worst: Severity, user: str) -> None:
         f"inbox     {box.open} waiting" if isinstance(box, Inbox) and waits else "inbox     nothing waits for you"
     )
     for one in seen.escalations():
-        out.print(f"  [{COLOUR[one.severity]}]{one.id}[/] {escape(one.headline)} [dim]({' | '.join(one.options)})[/]")
+        out.print(
+            f"  [{COLOUR[one.severity]}]{one.id}[/] {escape(one.headline)} [dim]({', or '.join(answers(one))})[/]"
+        )
     if waits:
         out.print("  [dim]`watchdogd escalations` shows each whole, and how to answer[/]")
     by_hand(client.connection, user, out)
