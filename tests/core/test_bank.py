@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -176,6 +177,8 @@ values = st.recursive(
         | st.dictionaries(st.text() | st.integers(), inner)
         | st.frozensets(st.integers())
         | st.sets(st.text())
+        | st.lists(st.integers(-(2**63), 2**63 - 1)).map(lambda found: array("q", found))
+        | st.lists(st.floats(allow_nan=False)).map(lambda found: array("d", found))
     ),
     max_leaves=20,
 )
@@ -184,6 +187,24 @@ values = st.recursive(
 @given(values)
 def test_plain_data_survives_the_snapshot_with_its_types(value: object) -> None:
     assert snapshot.decoded_safely(json.loads(json.dumps(snapshot.encoded(value)))) == value
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"a": "u", "v": ["x"]},
+        {"a": "q", "v": ["x"]},
+        {"a": "q", "v": [2**63]},
+        {"a": "q", "v": [0.5]},
+        {"a": "q", "v": 3},
+        {"a": "d"},
+        {"a": [], "v": []},
+        {"a": {}, "v": []},
+    ],
+)
+def test_an_array_that_holds_something_else_is_refused(numbers: object) -> None:
+    with pytest.raises(ValueError, match=r"not a snapshot|an array|may not hold"):
+        snapshot.decoded_safely(numbers)
 
 
 def test_risk_is_graded_below_the_first_level_and_stays_within_0_and_1() -> None:

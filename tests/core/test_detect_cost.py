@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.core.detecting import Tape, levels
-from watchdogd.core.events import ModelCalled, RunStarted, Usage
+from watchdogd.core.detect.detector import NONE
+from watchdogd.core.detect.spend import MOST_CALLS, MOST_SHOWN, Spend
+from watchdogd.core.detect.thresholds import Cost
+from watchdogd.core.events import Event, ModelCalled, RunStarted, Usage
 from watchdogd.core.health import Severity
 
 W, C = Severity.WARN, Severity.CRIT
@@ -24,6 +29,27 @@ def test_the_forecast_says_when_the_budget_ends() -> None:
     ].headline == "at this rate the budget ends at 00:21 UTC, in 15 minutes: $2.50 of $10.00, $30.00 an hour" or (
         "at this rate the budget ends at 00:" in found[0].headline
     )
+
+
+def test_speed_counts_the_calls_of_its_window_and_names_the_latest() -> None:
+    rule = Spend(Cost(velocity_window_s=60.0, velocity_warn_usd_per_h=30.0, velocity_crit_usd_per_h=1e9))
+    state, found = rule.start(), NONE
+    for seq in range(110):
+        body = ModelCalled(cost_usd=0.01 if seq <= 100 else 0.1)
+        state, new = rule.step(state, Event(seq=seq, body=body, at=10.0 * seq))
+        found += new
+    assert [(one.rule, one.evidence) for one in found] == [("cost/velocity", tuple(range(100, 106)))]
+    assert "$0.51 in the last 1 minutes" in found[0].headline
+
+
+def test_what_speed_is_told_from_stays_small() -> None:
+    rule = Spend(Cost())
+    state = rule.start()
+    for seq in range(3 * MOST_CALLS):
+        state, _ = rule.step(state, Event(seq=seq, body=ModelCalled(cost_usd=0.01), at=seq / 1e3))
+    assert len(state.times) == len(state.costs) == MOST_CALLS
+    assert len(state.seqs) == MOST_SHOWN
+    assert state.recent_usd == pytest.approx(0.01 * MOST_CALLS)
 
 
 def test_a_run_that_can_finish_on_its_budget_is_left_alone() -> None:

@@ -5,7 +5,6 @@ A finding never carries the secret, only its shape and a digest.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -22,7 +21,9 @@ GIVEN = "safety/secret-in-call"
 SENT = "safety/secret-sent"
 
 MOST_KNOWN = 256
-"""Secrets and texts remembered by digest."""
+"""Secrets remembered by digest."""
+MOST_TEXTS = 64
+"""Texts remembered by digest, so that what is shown again is not looked through again."""
 
 
 @dataclass(slots=True)
@@ -31,9 +32,9 @@ class Seen:
 
     trusted: str = ""
     """The user's words: a secret he gave may be used."""
-    known: OrderedDict[int, int] = field(default_factory=OrderedDict)
+    known: dict[int, int] = field(default_factory=dict)
     """Secret to the event in which it was first seen."""
-    texts: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    texts: dict[int, None] = field(default_factory=dict)
     levels: Levels = field(default_factory=Levels)
     now: float = 0.0
     calm: int = 0
@@ -98,7 +99,7 @@ class ExposedSecret:
             new = key not in state.known
             state.known.setdefault(key, seq)
             if len(state.known) > MOST_KNOWN:
-                state.known.popitem(last=False)
+                del state.known[next(iter(state.known))]
             risk = self.thresholds.secret_output_risk
             if new:
                 headline = f"{where} shows a secret ({name}, {len(secret)} characters)"
@@ -165,11 +166,11 @@ def _leaves(body: ToolIntended) -> bool:
     )
 
 
-def _remember(texts: OrderedDict[int, None], key: int) -> bool:
+def _remember(texts: dict[int, None], key: int) -> bool:
     """Whether ``key`` was there already."""
     if key in texts:
         return True
     texts[key] = None
-    if len(texts) > MOST_KNOWN:
-        texts.popitem(last=False)
+    if len(texts) > MOST_TEXTS:
+        del texts[next(iter(texts))]
     return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from array import array
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -106,6 +107,7 @@ _WRITERS: dict[type, Callable[[object], object]] = {
     frozenset: lambda value: {"z": _sorted(value)},
     deque: lambda value: {"q": _items(value), "m": cast("deque[object]", value).maxlen},
     bytes: lambda value: {"b": cast("bytes", value).hex()},
+    array: lambda value: {"a": cast("array[float]", value).typecode, "v": _items(value)},
 }
 
 
@@ -141,6 +143,19 @@ def _enumeration(value: dict[str, object]) -> object:
     return cls(decoded(value["v"]))
 
 
+def _numbers(value: dict[str, object]) -> object:
+    code = value["a"]
+    if code not in ("q", "d"):
+        raise ValueError(f"a snapshot may not hold an array of {code}")
+    numbers = _list(value["v"])
+    if not all(isinstance(one, (int, float)) for one in numbers):
+        raise ValueError("an array of a snapshot holds something that is no number")
+    try:
+        return array(str(code), cast("list[float]", numbers))
+    except OverflowError as why:
+        raise ValueError(f"not a snapshot: {why!r}") from why
+
+
 _READERS: dict[str, Callable[[dict[str, object]], object]] = {
     "c": _instance,
     "e": _enumeration,
@@ -151,5 +166,6 @@ _READERS: dict[str, Callable[[dict[str, object]], object]] = {
     "z": lambda value: frozenset(_list(value["z"])),
     "q": lambda value: deque(_list(value["q"]), maxlen=cast("int | None", value["m"])),
     "b": lambda value: bytes.fromhex(str(value["b"])),
+    "a": _numbers,
     "n": lambda value: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[str(value["n"])],
 }

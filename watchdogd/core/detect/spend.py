@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -18,6 +18,8 @@ DAY = "cost/day"
 TOKENS = "cost/tokens"
 MOST_CALLS = 512
 """Calls that the velocity window can hold."""
+MOST_SHOWN = 8
+"""Calls that a finding on speed names."""
 FEWEST_CALLS = 3
 """Fewer calls than this have no speed."""
 DAY_S = 86_400.0
@@ -33,8 +35,12 @@ class Spent:
     day: int = -1
     """Days since 1970 (UTC) of ``day_usd``, over all runs."""
     day_usd: float = 0.0
-    recent: deque[tuple[int, float, float]] = field(default_factory=deque)
-    """(seq, Unix time, dollars) of the calls within the velocity window."""
+    times: array[float] = field(default_factory=lambda: array("d"))
+    """Unix times of the calls within the velocity window."""
+    costs: array[float] = field(default_factory=lambda: array("d"))
+    """Dollars of the same calls."""
+    seqs: list[int] = field(default_factory=list)
+    """The latest calls, ``MOST_SHOWN`` at most."""
     recent_usd: float = 0.0
     levels: Levels = field(default_factory=Levels)
 
@@ -46,7 +52,7 @@ class Spend:
     thresholds: Cost
     name: ClassVar[str] = "spend"
     channel: ClassVar[Channel] = Channel.COST
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[str]] = frozenset({"run_started", "model_called"})
 
     def start(self) -> Spent:
@@ -99,15 +105,22 @@ class Spend:
 
     def _timed(self, state: Spent, event: Event, at: float, usd: float) -> tuple[Finding, ...]:
         limits, window_s = self.thresholds, self.thresholds.velocity_window_s
-        state.recent.append((event.seq, at, usd))
+        times, costs = state.times, state.costs
+        times.append(at)
+        costs.append(usd)
+        state.seqs = [*state.seqs[1 - MOST_SHOWN :], event.seq]
         state.recent_usd += usd
-        while state.recent and (state.recent[0][1] <= at - window_s or len(state.recent) > MOST_CALLS):
-            state.recent_usd -= state.recent.popleft()[2]
-        if not state.recent:
+        old = 0
+        while old < len(times) and (times[old] <= at - window_s or len(times) - old > MOST_CALLS):
+            state.recent_usd -= costs[old]
+            old += 1
+        if old:
+            del times[:old], costs[:old]
+        if not times:
             state.recent_usd = 0.0  # what rounding left
         per_s = state.recent_usd / window_s
         found = self._day(state, event, at, usd)
-        if len(state.recent) < FEWEST_CALLS:
+        if len(times) < FEWEST_CALLS:
             return found
         return found + self._velocity(state, event, per_s * 3_600, limits) + self._forecast(state, event, at, per_s)
 
@@ -149,7 +162,7 @@ class Spend:
         return found + state.levels.raised(DAY, Channel.COST, severity, risk, text, (event.seq,))
 
     def _latest(self, state: Spent) -> tuple[int, ...]:
-        return tuple(seq for seq, _, _ in state.recent)[-8:]
+        return tuple(state.seqs[-len(state.times) :])
 
 
 def tokens_of(usage: Usage) -> int:
