@@ -157,6 +157,7 @@ NO_ERRORS: tuple[str, ...] = (
     "Process finished with exit code 0",
     "killed 1 process",
     "Nothing to do.",
+    "3 wrong entries were corrected.",
     "Keine Fehler gefunden.",
     "Aucune erreur",
     "Ошибок нет",

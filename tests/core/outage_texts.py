@@ -107,4 +107,5 @@ OWN: tuple[str, ...] = (
     "Datei nicht gefunden: verbindung.txt",
     "Fichier introuvable : serveur.conf",
     "Archivo no encontrado: red.txt",
+    'kubectl: error: the server doesn\'t have a resource type "pod2"',
 )

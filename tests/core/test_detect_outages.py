@@ -82,7 +82,31 @@ def test_a_call_that_worked_and_now_fails_although_nothing_was_done_is_no_fault_
     for n in range(4):
         tape.call({"city": "Ulm"}, STRANGE[n], tool="get_weather", failed=True)
         tape.call({"city": "Ulm"}, f"{17 + n} degrees, light wind from the west", tool="get_weather")
-    assert not {RATE, ROW, SAME} & set(tape.rules())
+    rules = tape.rules()
+    assert NAMED in rules
+    assert not {RATE, ROW, SAME} & set(rules)
+
+
+def test_a_state_that_turned_bad_is_no_outage_when_only_its_words_say_so() -> None:
+    tape = Tape()
+    for n in range(6):
+        tape.call({"seat": 4}, f"free, asked {n * 13} times", tool="get_seat")
+        tape.call({"seat": 4}, f"Seat 4 is no longer free, gate {'abcdef'[n]}", tool="get_seat")
+    assert NAMED not in tape.rules()
+
+
+def test_a_single_outage_takes_nothing_back() -> None:
+    tape = Tape()
+    for n, text in enumerate([*STRANGE[:3], "HTTP 503", "KeyError: 'a'"]):
+        tape.call({"n": n}, text, tool="fetch", failed=True)
+    assert RATE in tape.rules()
+
+
+def test_two_outages_with_the_agents_own_fault_between_take_nothing_back() -> None:
+    tape = Tape()
+    for n, text in enumerate(["HTTP 503", "KeyError: 'a'", *STRANGE[:2], "HTTP 503", "KeyError: 'b'"]):
+        tape.call({"n": n}, text, tool="fetch", failed=True)
+    assert RATE in tape.rules()
 
 
 def _waited(seconds: tuple[float, ...]) -> Tape:
@@ -147,3 +171,33 @@ def test_decisions_that_fail_again_and_again_count_each() -> None:
     rules = _together(6, 3).rules()
     assert SAME in rules
     assert ROW in rules
+
+
+def _asked(tool: str, answer: str, odd: str) -> Tape:
+    """A tool that answers five times as it does, then says something ``odd`` to whatever it is asked."""
+    tape = Tape()
+    for n in range(5):
+        tape.call({"n": n}, answer.replace("#", str(n * 7)), tool=tool)
+    for n in range(5, 12):
+        tape.call({"n": n}, f"{odd} {'abcdefghijkl'[n] * 3}", tool=tool)
+    return tape
+
+
+FIELDS = '{"id": #, "price": 1#}'
+PROSE = "line # of a long book\n" * 3
+
+
+def test_a_tool_of_fields_that_answers_in_a_sentence_has_failed() -> None:
+    assert RATE in _asked("get_order", FIELDS, "The voucher belongs to Ada, not").rules()
+
+
+def test_a_tool_of_fields_that_finds_nothing_has_not_failed() -> None:
+    assert RATE not in _asked("get_order", FIELDS, "No orders in").rules()
+
+
+def test_a_tool_of_prose_may_answer_in_a_sentence() -> None:
+    assert RATE not in _asked("run", PROSE, "on branch").rules()
+
+
+def test_a_tool_of_fields_that_is_not_ready_has_not_failed() -> None:
+    assert RATE not in _asked("get_order_status", FIELDS, "still waiting for approval of").rules()

@@ -70,7 +70,10 @@ def test_a_status_in_a_failing_test_is_the_tests_matter() -> None:
 
 
 def test_of_a_stack_trace_the_last_line_says_where_the_fault_lies() -> None:
-    trace = 'Traceback (most recent call last):\n  File "connection_refused.py", line 3\n    dial("server down")\n'
+    trace = (
+        "Traceback (most recent call last):\nConnectionRefusedError: [Errno 111] Connection refused\n\n"
+        'During handling of the above exception, another exception occurred:\n\n  File "run.py", line 3\n'
+    )
     text = Text.plain(trace + "KeyError: 'host'")
     assert fault_of(ToolFinished(tool="t", outcome="error", result=text), Habit()) is Fault.OWN
 

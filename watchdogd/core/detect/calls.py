@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from watchdogd.core.detect.answers import Answers, Change, first_answer, next_answer
 from watchdogd.core.detect.excerpts import tokens_of
-from watchdogd.core.detect.failures import Fault, Habit, fault_of, signature
+from watchdogd.core.detect.failures import HABIT_CHARS, Fault, Habit, fault_of, signature
 from watchdogd.core.detect.keys import answer_key, call_key, leaves
 from watchdogd.core.detect.manners import Effect, asks_to_wait, effect_of, unfinished
 from watchdogd.core.detect.outage_signs import Side, core_of, side_of
@@ -286,9 +286,9 @@ def _fault(
         habit = state.habits[done.tool] = Habit()
         if len(state.habits) > MOST_TOOLS:
             state.habits.popitem(last=False)
-    fault = fault_of(done, habit)
+    fault = fault_of(done, Habit() if _waiting(done, habit, intent) else habit)
     if fault is Fault.NONE:
-        habit.take(done.result.head[:8].lstrip())
+        habit.take(done.result.head[:HABIT_CHARS])
         state.around.works(tool, state.number)
         return fault, 0, False
     error, side = signature(done.result, intent.words), Side.OWN
@@ -299,3 +299,10 @@ def _fault(
         if state.around.outside(side, tool, error, state.number, at, took_s, new=new or not told):
             fault = Fault.OUTAGE
     return fault, error, fault is Fault.OWN and side is Side.OPEN
+
+
+def _waiting(done: ToolFinished, habit: Habit, intent: Intent) -> bool:
+    """Whether an answer that is odd for its tool is that of a call that waits, or asks whether something is ready."""
+    if done.outcome != "unknown" or not habit.odd(done.result.head[:HABIT_CHARS].lstrip()):
+        return False
+    return asks_to_wait(intent.tool, intent.words) or unfinished(intent.tool, intent.words, done.result.head)

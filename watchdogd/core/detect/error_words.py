@@ -12,7 +12,8 @@ PLAIN = 4
 """Points of a plain sign that an error is the agent's own."""
 
 _NEGATIVE = re.compile(
-    r"\b(?:not (?:found|exist|allowed|permitted|supported|a |an |valid|recogni[sz]ed|defined|available|enough|be "
+    r"\b(?:not (?:on|in|part|found|exist|allowed|permitted|supported|a |an |valid|recogni[sz]ed|defined|available"
+    r"|enough|be "
     r"|have|authori[sz]ed|possible|free|known|empty)"
     r"|no such|no (?:permission|access|route|module|longer|account|user|entry|member)|n't\b|cannot|can ?not|could not"
     r"|unable|does ?n.t|did ?n.t"
@@ -53,7 +54,7 @@ _FOREIGN = re.compile(
 )
 """Could not, does not exist, refused: in other languages."""
 _SCRIPTS = (
-    "不足", "拒绝", "拒絕", "无法", "不能", "失败", "失敗", "できません", "足りません",
+    "错误", "錯誤", "不足", "拒绝", "拒絕", "无法", "不能", "失败", "失敗", "できません", "足りません",
     "ありません", "拒否", "없습니다", "실패", "거부", "مرفوض", "विफल",
 )  # fmt: skip
 _LABEL = re.compile(
@@ -145,6 +146,8 @@ def denied(head: str, *, quotes: bool = True) -> tuple[bool, bool]:
         low = faultless(low)
         bare = low if quotes else _QUOTED.sub(" ", low)
         low = bare if len(bare.split()) > 1 else low
+    if "没有错误" in low or "无错误" in low:
+        return False, False
     if _FOREIGN.search(low) or (not low.isascii() and any(one in low for one in _SCRIPTS)):
         return True, True
     own, strong = own_points(low), _STRONG.search(low) is not None

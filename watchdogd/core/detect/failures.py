@@ -22,6 +22,24 @@ ENOUGH = 3
 """Points that make a text an error."""
 
 
+KNOWN_CALLS = 4
+"""Answers from which a tool's habit is known."""
+MOST_CALLS = 50
+"""Answers after which a habit is what it is."""
+HABIT_CHARS = 160
+"""Of an answer, from its head, that its habit is told by."""
+_CURT = re.compile(r"\s*[^\W\d_][^\n{}\[\]<>|=]{2,118}\s*")
+_FIELDS = re.compile(r"\s*(?:[{\[<]|- \w+: |\w{1,40}: ?\S*\n\w|[\"'])")
+_NOTHING = re.compile(
+    r"\s*(?:sorry\W{1,3}|there (?:is|are|was|were) )?(?:no|none|nothing|empty|zero|keine?|nichts|aucune?|rien"
+    r"|ning[uú]n[oa]?"
+    r"|nada|nenhuma?|nessuna?|niente|geen|niets|brak|нет|ничего|ok|done|yes|true|false|success\w*|null|nil)\b"
+    r"|\s*[^\W\d_]+(?:ed|t|en)?[.!]?\s*\Z",
+    re.IGNORECASE,
+)
+"""Says that there is nothing, that all is well, or one word."""
+
+
 class Fault(StrEnum):
     """Whose fault a call's outcome is."""
 
@@ -39,18 +57,24 @@ class Habit:
     """What a tool's answers usually look like."""
 
     seen: int = 0
-    structured: int = 0
-    """Answers that began with a bracket or a mark."""
+    curt: int = 0
+    """Answers that were a curt plain sentence."""
+    fields: int = 0
+    """Answers that were made of fields: JSON, YAML, a table in brackets."""
 
-    def odd(self, text: str) -> bool:
-        """Whether ``text`` is a plain sentence where this tool's answers are none."""
-        return self.seen >= 2 and text[:1].isalpha() and self.structured > 0.8 * self.seen
+    def odd(self, text: str) -> int:
+        """Points of a curt sentence where this tool's answers are none; that nothing was found is no surprise."""
+        if self.seen < 2 or 10 * self.curt > self.seen or not _CURT.fullmatch(text):
+            return 0
+        told = self.seen >= KNOWN_CALLS and 10 * self.fields >= 9 * self.seen
+        return 1 + (told and not _NOTHING.match(text))
 
     def take(self, text: str) -> None:
-        """One more answer."""
-        if text and self.seen < 1_000:
+        """One more answer, from its head."""
+        if text and self.seen < MOST_CALLS:
             self.seen += 1
-            self.structured += not text[0].isalpha()
+            self.curt += _CURT.fullmatch(text) is not None
+            self.fields += _FIELDS.match(text) is not None
 
 
 _OUTAGE_CLASSES = frozenset({"provider", "connection", "overloaded", "rate_limit", "server", "network", "unavailable"})
@@ -79,7 +103,10 @@ _FIRST_LINE = re.compile(
     r"|\W{0,8}[EF][A-Z]?\d{3,5}\b",
     re.IGNORECASE,
 )
-_NAMED = re.compile(r"(?:[a-zA-Z_]\w{0,60}\.){0,8}[A-Z]\w{0,60}(?:Error|Exception|Fault)(?:: \S|$)")
+_NAMED = re.compile(
+    r"(?:[a-zA-Z_]\w{0,60}\.){0,8}[A-Z]\w{0,60}(?:Error|Exception|Fault)(?:: \S|$)"
+    r"|(?:\w{1,60}\.){0,6}(?:exc|exceptions?|errors?)\.(?:\w{1,60}\.){0,4}[A-Z]\w{1,60}: \S"
+)
 """An exception by its name, and what it says."""
 _COUNTS = re.compile(
     r"\W{0,8}(?:(?!fail|err|fatal)\w{1,30}[: ]{1,2}){0,3}\d{1,6} (?:failed|failures?|errors?|passed|warnings?"
@@ -143,7 +170,7 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
     line = head.partition("\n")[0][:200]
     if _COUNTS.match(line) or read_aloud(line):
         return _TRACE.search(head) is not None  # "3 failed, 9 passed" is a report
-    points = int(short) + (1 if short and habit.odd(head) else 0) + (code == 1) + _shaped(head, line)
+    points = int(short) + (habit.odd(head) if short else 0) + (code == 1) + _shaped(head, line)
     if short and points < ENOUGH:
         negative, strong = denied(head, quotes=False)
         points += negative + (strong and len(head) <= CURT_CHARS)

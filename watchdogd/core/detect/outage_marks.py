@@ -16,7 +16,9 @@ _STATUS = re.compile(
     r"(?:\b(?:http\S{0,12}|status\w{0,6}|code|error|returned|response|responded(?: with)?|got|answer\w{0,3}(?: with)?"
     r"|fehler\w{0,4}|erreur|ошибк\w|hata|chyba|fel)"
     rf"[\"']?\W{{1,4}}(?:is |was |of |code |status |http )?{_5XX}\b(?![.,]\d|%|/)"
-    rf"|(?:\A|\n)\W{{0,4}}{_5XX}\b(?:[ :\-\u2013\u2014|]{{1,3}}(?=[^\W\d])(?!items?|rows?|lines?|files?|records?"
+    rf"|\b(?:sip|smtp|ftp|http|rest|soap|api)\W{{0,3}}{_5XX}\b|(?:\A"
+    rf"|\n)(?:[\w.-]{{1,30}}:\s)?\W{{0,4}}{_5XX}\b(?:[ :\-\u2013\u2014|]{{1,3}}(?=[^\W\d])(?!items?|rows?|lines?"
+    rf"|files?|records?"
     r"|results?|matches|entries|users|passed|tests?|bytes|errors)|\W{0,8}\Z)"
     rf"|[(\[]{_5XX}[)\]]|\b{_5XX} (?:service unavail|bad gateway|gateway|internal server|too many|server error|proxy)"
     rf"|\b5xx\b|\bhttp {_5XX}\b)"
@@ -58,10 +60,22 @@ _SHAPES = any_of(
     r"|targets?|upstreams?)\b",
     r"took too long|too long to (?:respond|answer|reply|load|complete)|troppo tempo|zu lange|trop (?:de temps"
     r"|longtemps?)",
-    r"demasiado tiempo|слишком долго|te lang|max(?:imum)? (?:number of )?(?:clients|connections|sessions|requests)",
+    r"demasiado (?:tiempo|en)\b|слишком долго|te lang|max(?:imum)? (?:number of )?(?:clients|connections|sessions"
+    r"|requests)",
     r"unexpected (?:eof|end of (?:stream|response))|server misbehav|retry[- ]after:? \d|(?:too|currently) busy"
     r"|is busy",
     r"(?:service|host|name) (?:or service )?not known|try again (?:later|in (?:a|an|some|few|\d))|again later",
+    r"zu viele (?:anfragen|verbindungen)|trop de (?:requêtes|connexions)|demasiad[ao]s (?:peticiones|solicitudes"
+    r"|conexiones)"
+    r"|muitas (?:solicitações|requisições|conexões)|troppe (?:richieste|connessioni)|te veel (?:aanvragen|verzoeken)"
+    r"|слишком много запросов|za dużo (?:żądań|połączeń)|çok fazla istek|för många (?:anrop|anslutningar)",
+    r"(?:out of|fuera de|hors|fuori|hizmet) (?:service|order|servicio|servizio|dışı)|außer betrieb|fora d[eo] (?:ar"
+    r"|operação"
+    r"|serviço)|buiten (?:werking|dienst|gebruik)|не работает|ur funktion|mimo provoz|(?:im|in|en|em|na"
+    r"|ve?) (?:wartung"
+    r"|maintenance|mantenimiento|manutenção|manutenzione|onderhoud|konserwacji|údržbě)|wartungsarbeiten|bakımda"
+    r"|техническ\w+ работ|prace serwisowe",
+    r"time limit|allotted time|lost (?:contact|communication|touch)",
     r"come back|check back|slow down\b|backing off|(?:give|giving|gave) up after",
 )
 _SORRY = any_of(
@@ -102,9 +116,10 @@ _SCRIPT = re.compile(
     "応答(?:がありません|しません)|"
     "サーバー?(?:エラー|に接続)|通信エラー|ネットワーク(?:エラー|に到達)|"
     "연결(?:할 수 없|이 거부|이 끊|에 실패|실패|이 재설정|오류)|"
-    "시간 ?초과|과부하|사용할 수 없|잠시 (?:후|뒤)|점검 중|응답(?:이 없|하지 않)|"
+    "시간 ?초과|너무 많|과부하|사용할 수 없|잠시 (?:후|뒤)|점검 중|응답(?:이 없|하지 않)|"
     "네트워크 (?:오류|장애)|서버 (?:오류|장애)|"
-    "انتهت (?:المهلة|مهلة)|غير متاح|تعذر الاتصال|الخادم (?:لا|مشغول)|لا يستجيب|رُ?فض الاتصال|حاول مرة أخرى|"
+    "انتهت (?:المهلة|مهلة)|غير متاح|تعذر (?:الاتصال|الوصول)|الخادم (?:لا|مشغول)|لا يستجيب|رُ?فض الاتصال"
+    "|حاول مرة أخرى|"
     "समय समाप्त|अनुपलब्ध|सर्वर (?:से|व्यस्त)|कनेक्शन|बाद में|"
     "זמן קצוב|אינו זמין|השרת|החיבור|נסה שוב|"
     "หมดเวลา|ไม่สามารถเชื่อมต่อ|เซิร์ฟเวอร์|ลองใหม่|"

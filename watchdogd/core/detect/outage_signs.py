@@ -20,6 +20,7 @@ from watchdogd.core.detect.outage_words import (
     OUTAGE,
     PASSING,
     REACH,
+    REPLY,
     THING,
     WRONG,
     senses_of,
@@ -73,7 +74,8 @@ _SETTING = re.compile(
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019]t)?")
 _NAMED = re.compile(
-    r"(?<![\w./-])[\w.-]*/[\w./-]*\.\w{1,5}\b(?::\d+)?|\b[\w-]+\.(?:py|js|ts|go|rs|java|rb|c|h|cpp|md|txt|log|json|ya?ml|toml"
+    r"(?<![\w./-])[\w.-]*/[\w./-]*\.\w{1,5}\b(?::\d+)?|\b[\w-]+\.(?:py|js|ts|go|rs|java|rb|c|h|cpp|md|txt|log|json"
+    r"|ya?ml|toml"
     r"|conf)\b(?::\d+)?"
     r"|(?<!\S)--?[a-z][\w-]+|`[^`\n]{0,80}`|(?<![:{,\[(]\s)(?<![:{,\[(])[\"'][\w.-]{1,60}[\"'](?!\s?[:,}\]])"
 )
@@ -156,7 +158,7 @@ def _worded(text: str) -> int:
                 break
             best = max(best, _paired(senses, other, there - at), _paired(other, senses, there - at + 1))
             if there - at < NEAR and ((senses & NO and other & REACH) or (senses & REACH and other & NO)):
-                best = max(best, 1 + 2 * strong)
+                best = max(best, 3 if strong else 1 + bool((senses | other) & REPLY))
     if not best:
         return int(passing >= 2)
     return best + min(2, passing) + (best > 2 and things > 1)

@@ -6,23 +6,23 @@ Stems are compared with the beginnings of words, so that endings and compounds d
 
 from __future__ import annotations
 
-THING, OBJECT, WRONG, AMISS, OUTAGE, PASSING, NO, REACH, GENERAL = (1 << n for n in range(9))
+THING, OBJECT, WRONG, AMISS, OUTAGE, PASSING, NO, REACH, GENERAL, REPLY = (1 << n for n in range(10))
 """Senses, as bits: a thing of the network; what may be one; plainly wrong; perhaps wrong; both in one (unreachable); it
 will pass; a denial; what is denied of a service (to answer, to be reached); what stands
-in every error."""
+in every error; to answer and to be reached, which only what is far away can fail to do."""
 
 _STEMS = {
     THING: """
-    communication communications ожидани server service serviced host hostname gateway proxy proxies upstream
-    backend endpoint provider network internet connection socket peer broker cluster quorum shard tunnel dns
-    resolver nameserver tls ssl handshake tcp udp http https grpc rpc database datastore vpn cdn loadbalancer
-    balancer datacenter router modem uplink backplane sentinel replica protocol quota throughput concurrency
-    capacity remote webhook website downstream ingress egress bandwidth packets daemon appliance microservice lambda
-    middleware dienst verbindung netz netzwerk gegenstelle leitung datenbank anbieter serveur connexion réseau
-    passerelle hôte fournisseur servidor servicio conexi enlace proveedor serviço conexão rede ligação servizio
-    connession fornitore verbinding netwerk serwer serwera usługa usługi połączen sieć sieci сервер соединен
-    подключен сеть сети сервис служба шлюз хост хосту узел sunucu bağlant hizmet tjänst anslutning nätverk värd
-    palvelin yhteys tjeneste forbindelse tilkobling služba služby připojení spojení síť szerver kapcsolat
+    comm controller feed hostname zielrechner communication communications ожидани server service serviced host
+    gateway proxy proxies upstream backend endpoint provider network internet connection socket peer broker cluster
+    quorum shard tunnel dns resolver nameserver tls ssl handshake tcp udp http https grpc rpc database datastore vpn
+    cdn loadbalancer balancer datacenter router modem uplink backplane sentinel replica protocol quota throughput
+    concurrency capacity remote webhook website downstream ingress egress bandwidth packets daemon appliance
+    microservice lambda middleware dienst verbindung netz netzwerk gegenstelle leitung datenbank anbieter serveur
+    connexion réseau passerelle hôte fournisseur servidor servicio conexi enlace proveedor serviço conexão rede
+    ligação servizio connession fornitore verbinding netwerk serwer serwera usługa usługi połączen sieć sieci сервер
+    соединен подключен сеть сети сервис служба шлюз хост хосту узел sunucu bağlant hizmet tjänst anslutning nätverk
+    värd palvelin yhteys tjeneste forbindelse tilkobling služba služby připojení spojení síť szerver kapcsolat
     szolgáltatás máy
     """,
     OBJECT: """
@@ -63,13 +63,21 @@ _STEMS = {
     error errors errored exception fail fails failed failing failure fehler fehlgeschlagen erreur échec échou falló
     fallo errore fallit falha falhou erro fout mislukt błąd ошибк hata virhe fejl feil chyba fel hiba
     """,
+    REPLY: """
+    reach reachable connect connected connecting respond responded responding response answer answered answering
+    reply replies contact contacted acknowledg pong connectivity signal lookup handshake erreichbar erreichen
+    antwort antwortet verbinden verbindung reagiert répond réponse joindre joignable contacter atteindre responde
+    respuest conectar alcanz responder respost alcanç contactar contatar risposta risponde raggiung connetter
+    reageer bereik antwoord verbinding odpowied odpowiada połączyć połączen отвеч ответ подключиться соединиться
+    реагир yanıt svar nås vastaa odpověd válasz kapcsolat bağlant yhteys forbindelse anslutning
+    """,
     OUTAGE: """
-    bağlanılamad bağlanamad unavailab unreachab overload timeout timeouts throttl ratelimit unrespons nonrespons
-    outage brownout nxdomain servfail congest disconnect hangup overcapacity unroutable gaierror econn überlast
-    zeitüberschreit serverfehler verbindungsfehler verbindungsabbr netzwerkfehler indisponib injoign surcharg
-    inaccessib indispon sobrecarg sovraccar irraggiung sobrecarr inacess inaccesib overbelast onbereikb onbeschikb
-    niedostęp nieosiągal przeciąż недоступ перегру таймаут ulaşılam otillgäng överbelast överlast utilgjeng
-    utilgængel nedostupn přetíž elérhetetl túlterhel saavuttamat ylikuormit
+    neodpovíd bağlanılamad bağlanamad unavailab unreachab overload timeout timeouts throttl ratelimit unrespons
+    nonrespons outage brownout nxdomain servfail congest disconnect hangup overcapacity unroutable gaierror econn
+    überlast zeitüberschreit serverfehler verbindungsfehler verbindungsabbr netzwerkfehler indisponib injoign
+    surcharg inaccessib indispon sobrecarg sovraccar irraggiung sobrecarr inacess inaccesib overbelast onbereikb
+    onbeschikb niedostęp nieosiągal przeciąż недоступ перегру таймаут ulaşılam otillgäng överbelast överlast
+    utilgjeng utilgængel nedostupn přetíž elérhetetl túlterhel saavuttamat ylikuormit
     """,
     PASSING: """
     later temporar retry retries retrying retried retryable momentar shortly again backoff attempt attempts tries
@@ -80,23 +88,23 @@ _STEMS = {
     uudelleen myöhemmin později znovu később újra senere igen
     """,
     NO: """
-    not no cannot cant can't never none without unable couldn't didn't doesn't isn't won't couldnt nobody nothing
-    failed failing fails fail failure lacks haven't hasn't wasn't impossible lost nicht kein keine konnte pas aucun
-    aucune não nao sem non nessun nessuna impossibile niet geen nie brak не нет нельзя inte ingen ei ikke není nelze
-    nem nincs imposible
+    vermiyor yok neodpovíd not no cannot cant can't never none without unable couldn't didn't doesn't isn't won't
+    couldnt nobody nothing failed failing fails fail failure lacks haven't hasn't wasn't impossible lost nicht kein
+    keine konnte pas aucun aucune não nao sem non nessun nessuna impossibile niet geen nie brak не нет нельзя inte
+    ingen ei ikke není nelze nem nincs imposible
     """,
     REACH: """
-    reageer reageert verfügung verbindung conexi connexion conexão conness соединен połączen bağlant yhteys
-    forbindelse anslutning reagiert реагир pripojen kapcsolat reach reachable connect connected connecting respond
-    responded responding response answer answered answering reply replies resolve resolved resolving resolution
-    contact contacted route available availability responsive establish establishing listening accepting handshake
-    lookup healthy heartbeat acquire obtain acknowledg negotiat leader quorum capacity pong backends brokers
-    upstreams responders connection connectivity signal internet network erreichbar erreichen verfügbar antwort
-    antwortet verbinden aufgelöst hergestellt aufgebaut erreicht répond réponse joindre disponible joignable établir
-    contacter atteindre connecter responde respuest conectar alcanz estable resolver responder respost disponív
-    alcanç contactar contatar risposta risponde disponibil raggiung connetter bereik antwoord beschikbaar dostępn
-    odpowied odpowiada połączyć отвеч ответ доступ подключиться соединиться удалось yanıt svar nås nå tillgäng
-    vastaa tilgjeng odpověd dostupn válasz elérhető
+    verbinding reageer reageert verfügung verbindung conexi connexion conexão conness соединен połączen bağlant
+    yhteys forbindelse anslutning reagiert реагир pripojen kapcsolat reach reachable connect connected connecting
+    respond responded responding response answer answered answering reply replies resolve resolved resolving
+    resolution contact contacted route available availability responsive establish establishing listening accepting
+    handshake lookup healthy heartbeat acquire obtain acknowledg negotiat leader quorum capacity pong backends
+    brokers upstreams responders connection connectivity signal internet network erreichbar erreichen verfügbar
+    antwort antwortet verbinden aufgelöst hergestellt aufgebaut erreicht répond réponse joindre disponible joignable
+    établir contacter atteindre connecter responde respuest conectar alcanz estable resolver responder respost
+    disponív alcanç contactar contatar risposta risponde disponibil raggiung connetter bereik antwoord beschikbaar
+    dostępn odpowied odpowiada połączyć отвеч ответ доступ подключиться соединиться удалось yanıt svar nås nå
+    tillgäng vastaa tilgjeng odpověd dostupn válasz elérhető
     """,
 }
 _ALIKE = (

@@ -56,7 +56,14 @@ _PERHAPS = any_of(
     r"|non (?:trovat[oa]|valid[oa]|consentit[oa]|esiste)|sconosciut[oa]|ongeldige?|niet (?:gevonden|toegestaan)"
     r"|onbekende?"
     r"|nieprawidłow\w+|nieznan\w+|nie (?:znaleziono|istnieje)|неверн\w+|неизвестн\w+|не (?:найден\w*|существует)"
-    r"|недопустим\w+|geçersiz|bulunamadı|ogiltig\w*|saknas|okänt?|ugyldig|neplatn\w+|érvénytelen)\b",
+    r"|недопустим\w+|geçersiz|bulunamadı|ogiltig\w*|saknas|okänt?|ugyldig|neplatn\w+|érvénytelen"
+    r"|please (?:enter|provide|specify|supply|give|select|choose)|bitte (?:geben|wählen)|veuillez (?:saisir|indiquer"
+    r"|choisir)"
+    r"|keine (?:berechtigung|rechte)|pas (?:le droit|autorisée?)|no tiene permiso|sem permissão|нет прав"
+    r"|yetkiniz yok|hatalı"
+    r"|(?:trop|zu|demasiado|muito|troppo|te) (?:courte?|longue?|kurz|lang|corto|corta|largo|larga|curto|longo|kort)"
+    r"|you (?:are|were) not (?:on|in|part|the|allowed|a member)|(?:belongs to|used by|owned by) (?:another"
+    r"|some)\w*)\b",
 )
 _SCRIPTS = (
     "无效", "無效", "不存在", "未找到", "无权", "错误的",

@@ -25,8 +25,6 @@ class Signature:
     key: int = 0
     count: int = 0
     calm: int = 0
-    unsaid: bool = False
-    """Whether they say nothing about whose fault they are."""
     seqs: list[int] = field(default_factory=list)
     levels: Levels = field(default_factory=Levels)
 
@@ -47,13 +45,8 @@ class SameError:
 
     def step(self, state: Signature, event: Event, call: Call | None) -> tuple[Signature, tuple[Finding, ...]]:
         """The streak after ``call``."""
-        if call is None or call.together or (call.moved and call.fault is Fault.OWN):
+        if call is None or call.together or call.fault is Fault.OUTAGE or (call.moved and call.fault is Fault.OWN):
             return state, NONE  # it could not have learned yet; a test that fails otherwise after an edit is work
-        if call.fault is Fault.OUTAGE:
-            if not state.unsaid:
-                return state, NONE
-            state.key = state.count = 0  # what nobody had explained was part of it
-            return state, state.levels.over(RULE, Channel.ERRORS, seq=event.seq)
         if call.fault is Fault.NONE:
             if state.count:
                 state.calm += 1
@@ -66,7 +59,6 @@ class SameError:
         if key != state.key:
             found = state.levels.over(RULE, Channel.ERRORS, seq=event.seq)
             state.key, state.count, state.seqs = key, 0, []
-        state.unsaid = call.unsaid
         state.count, state.calm = state.count + 1, 0
         state.seqs = [*state.seqs[-7:], call.seq]
         limits = self.thresholds
