@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from typing_extensions import override
 
 from watchdogd.core.detect import keys
 from watchdogd.core.detect.actions import acts_of, name_words, things_of
 from watchdogd.core.detect.bank import bank
-from watchdogd.core.detect.keys import answer_key
+from watchdogd.core.detect.keys import MOST_NODES, answer_key, call_key, leaves
 from watchdogd.core.detect.lexicon import ACTS, THINGS
 from watchdogd.core.events import Event, Text, ToolFinished, ToolIntended
 
@@ -65,3 +66,33 @@ def _all(bits: Iterable[int]) -> int:
     for one in bits:
         found |= one
     return found
+
+
+class Counted(dict[str, object]):
+    """Arguments that count how many of their values are looked at."""
+
+    looks = 0
+
+    @override
+    def __getitem__(self, name: str) -> object:
+        self.looks += 1
+        return super().__getitem__(name)
+
+
+def test_of_a_hundred_thousand_arguments_only_some_are_spelt() -> None:
+    args = Counted((f"k{n}", n) for n in range(100_000))
+    call_key("run", args)
+    assert args.looks <= MOST_NODES
+
+
+def test_calls_of_many_arguments_are_still_told_apart_by_the_first() -> None:
+    args = {f"k{n:06}": n for n in range(10_000)}
+    assert call_key("run", args) != call_key("run", {**args, "k000000": 7})
+    assert call_key("run", args) == call_key("run", dict(reversed(args.items())))
+
+
+def test_leaves_of_plain_and_of_nested_arguments_are_told_alike() -> None:
+    flat = {f"k{n}": str(n) for n in range(100)}
+    assert leaves(flat, 8) == leaves([flat], 8) == [str(n) for n in range(8)]
+    assert leaves({"a": "x", "b": ["y", {"c": 3}], "d": True}) == ["x", "y", "3"]
+    assert leaves({}) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from itertools import islice
 from math import isfinite
 
 from watchdogd.core.events import NO_TEXT, Args, Text
@@ -57,6 +58,8 @@ def _spell(value: object, parts: list[str], depth: int) -> None:
         parts.append(_DEEP)
     elif isinstance(value, Mapping):
         for name in sorted(value, key=str):
+            if len(parts) > MOST_NODES:
+                break
             parts.append(f"{name}=")
             _spell(value[name], parts, depth - 1)
         parts.append("}")
@@ -78,6 +81,10 @@ def _number(value: bool | int | None) -> str:
 
 def leaves(value: object, limit: int = 64) -> list[str]:
     """The text and number leaves of ``value``, in order, at most ``limit``; never recurses."""
+    if isinstance(value, dict):
+        flat = list(islice(value.values(), limit))
+        if all([type(one) is str for one in flat]):  # noqa: C419 - a list is twice as fast, and most calls are so
+            return flat
     found: list[str] = []
     left: list[object] = [value]
     visited = 0
@@ -91,7 +98,7 @@ def leaves(value: object, limit: int = 64) -> list[str]:
         elif isinstance(one, (int, float)):
             found.append(_number(one) if isinstance(one, int) else repr(one))
         elif isinstance(one, Mapping):
-            left.extend(list(one.values())[:limit][::-1])
+            left.extend(list(islice(one.values(), limit))[::-1])
         elif isinstance(one, Sequence):
             left.extend(list(one[:limit])[::-1])
     return found

@@ -29,6 +29,8 @@ BEFORE_SIGN, AFTER_VALUE = 40, 240
 """Characters before and after the start of a value in which what names it, and the value itself, stand."""
 MOST_SPOTS = 48
 """Needles of one shape in one text that are looked at."""
+MOST_HITS = 1_000
+"""Needles in the long words of one text after which all are taken to be there."""
 MOST_FOUND = 20
 """Secrets of one text that are reported."""
 
@@ -195,7 +197,7 @@ def _inside(low: str, spaced: str, plan: Plan) -> set[str]:
         found |= plan.begins[hit[0]]
         at = hit.start() + 1
         hits += 1
-        if hits >= MOST_SPOTS:
+        if hits >= MOST_HITS:
             return set().union(*plan.begins.values())
     return found
 
