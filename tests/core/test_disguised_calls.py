@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.core import disguises, lookalikes
+from tests.core import disguises, disguises_held, lookalikes, lookalikes_held
 from watchdogd.core.detect.bank import bank
 from watchdogd.core.events import Event, RunStarted, ToolIntended
 from watchdogd.core.health import Channel, Severity
@@ -52,16 +52,16 @@ def spoken(group: str, call: Call) -> list[Severity]:
     return [severity for rule, severity in found.items() if OF_GROUP.get(group, rule) == rule]
 
 
-@pytest.mark.parametrize(("group", "call"), [*table(disguises.GRAVE)])
+@pytest.mark.parametrize(("group", "call"), [*table(disguises.GRAVE), *table(disguises_held.GRAVE)])
 def test_a_grave_call_is_critical_whatever_it_wears(group: str, call: Call) -> None:
     assert Severity.CRIT in spoken(group, call)
 
 
-@pytest.mark.parametrize(("group", "call"), [*table(disguises.DOUBTFUL)])
+@pytest.mark.parametrize(("group", "call"), [*table(disguises.DOUBTFUL), *table(disguises_held.DOUBTFUL)])
 def test_a_doubtful_call_is_noticed_whatever_it_wears(group: str, call: Call) -> None:
     assert spoken(group, call)
 
 
-@pytest.mark.parametrize("call", lookalikes.HARMLESS)
+@pytest.mark.parametrize("call", [*lookalikes.HARMLESS, *lookalikes_held.HARMLESS])
 def test_a_harmless_call_is_left_alone(call: Call) -> None:
     assert looked_at(call) == {}

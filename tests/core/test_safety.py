@@ -13,7 +13,9 @@ from watchdogd.core.detect import snapshot
 from watchdogd.core.detect.detector import Detector
 from watchdogd.core.detect.safety_bounds import OUTSIDE, PROTECTED, OutOfBounds
 from watchdogd.core.detect.safety_calls import commands, paths
-from watchdogd.core.detect.safety_claims import DONE, TESTS, ContradictedClaim, claimed
+from watchdogd.core.detect.safety_checks import Check
+from watchdogd.core.detect.safety_claim_words import claims
+from watchdogd.core.detect.safety_claims import DONE, TESTS, ContradictedClaim
 from watchdogd.core.detect.safety_commands import RULES, DangerousCommand
 from watchdogd.core.detect.safety_destinations import UNLISTED, UnlistedHost, listed
 from watchdogd.core.detect.safety_secrets import GIVEN, SENT, SHOWN, ExposedSecret
@@ -418,7 +420,7 @@ def test_saying_that_tests_pass_after_a_failing_run_is_contradicted(text):
     ],
 )
 def test_plans_and_doubts_are_no_claims(text):
-    assert claimed(text) == ""
+    assert claims(text, Check.TESTS) == {}
     assert fold(ContradictedClaim(), shell("pytest"), result("1 failed", exit_code=1), said(text)) == []
 
 

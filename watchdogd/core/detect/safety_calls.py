@@ -19,6 +19,7 @@ _COMMAND_WORDS = frozenset(
     ["command", "cmd", "script", "shell", "bash", "sh", "exec", "cli", "commandline", "terminal", "commands", "console"]
 )
 _LINE_WORDS = frozenset(["input", "args", "argv", "line", "text", "keystrokes", "keys", "stdin"])
+_REST_WORDS = frozenset(["args", "argv", "arguments", "params", "parameters"])
 _CODE_WORDS = frozenset(["code", "python", "ipython", "jupyter", "notebook", "cell", "program", "snippet"])
 _RUN_WORDS = _COMMAND_WORDS | frozenset(["execute", "run", "ssh", "subprocess", "powershell"])
 _PATH_WORDS = frozenset(
@@ -125,10 +126,15 @@ def _commands(call: ToolIntended) -> tuple[str, ...]:
     runs = bool(tool & _RUN_WORDS) or call.impact in _EXECUTES
     codes = bool(tool & _CODE_WORDS)
     found: list[str] = []
+    program = ""
     for name, value in pairs(call.args):
         words = words_of(name)
-        if words & _COMMAND_WORDS or (runs and words & _LINE_WORDS and not codes):
+        if program and words & _REST_WORDS and isinstance(value, Sequence) and not isinstance(value, str):
+            found[-1] = join([program, *(str(one) for one in value[:2_000])])
+            program = ""
+        elif words & _COMMAND_WORDS or (runs and words & _LINE_WORDS and not codes):
             found += _spelt(value)
+            program = value if isinstance(value, str) and value.strip() and not value.split()[1:] else ""
         elif (codes or runs) and words & _CODE_WORDS and isinstance(value, str):
             found.append(f"python -c {quote(value)}")
     return tuple(found[:MOST])

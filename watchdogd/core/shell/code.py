@@ -12,16 +12,18 @@ from watchdogd.core.shell.paths import SCRATCH_PLACE, UNKNOWN
 from watchdogd.core.shell.simple import SimpleCommand
 
 _RUNS = re.compile(
-    r"(?:os\.system|os\.popen|subprocess\.\w{1,20}|execSync|execFileSync|spawnSync|spawn|\bexec|\)\.system|\bsystem|popen|"
+    r"(?:os\.system|os\.popen|subprocess\.\w{1,20}|\w\.(?:check_call|check_output|Popen|run|call)|execSync|execFileSync|spawnSync|spawn|\bexec|\)\.system|\bsystem|popen|"
     r"shell_exec|passthru|Runtime\.getRuntime\(\)\.exec)\s{0,2}\(?\s{0,4}(?=[rbf]?['\"\[])"
 )
+_SHELL_QUOTES = re.compile(r"`([^`\n]{1,500})`|(?:%x|(?:system|exec)\(?\s{0,2}%?q{1,2})[(\[{]([^)\]}\n]{1,500})[)\]}]")
 _STRING = re.compile(r"[rbf]?(['\"])((?:[^'\"\\]|\\.){1,2000})\1")
 _REMOVES = re.compile(
     r"(?:\bshutil\.rmtree|\brmtree|\bremove_tree|\bos\.(?:remove|unlink|rmdir|removedirs)|"
     r"\b(?:fs|fsp|fse|promises|\))\.(?:rm|unlink|rmdir|remove)(?:Sync)?|\)\.(?:rm|unlink|rmdir)(?:Sync)?|\brimraf(?:\.sync)?|"
-    r"\b(?:File|Dir|FileUtils)\.(?:delete|unlink|rmdir|rm_rf|rm_r|rm)|\bos\.RemoveAll|\bunlink|\brmdir)\b"
+    r"\bDeno\.remove(?:Sync)?|\b(?:File|Dir|FileUtils)\.(?:delete|unlink|rmdir|rm_rf|rm_r|rm)|\bos\.RemoveAll|\bunlink|\brmdir)\b"
     r"(?:\s{0,2}\(\s{0,4}|\s{1,2})(?:glob\(?\s{0,4})?(?:[rbf]?['\"]([^'\"\n]{1,300})['\"]|([A-Za-z_$][\w$]{0,60}))?|"
-    r"\bPath\(\s{0,2}['\"]([^'\"\n]{1,300})['\"]\s{0,2}\)\.(?:unlink|rmdir)\(|\.(?:unlink|rmdir)\(\s{0,2}(?:missing_ok|\))"
+    r"\bPath\(\s{0,2}['\"]([^'\"\n]{1,300})['\"]\s{0,2}\)\.(?:unlink|rmdir)\(|['\"](?:unlink|rmdir|rmtree)['\"]\s{0,2},|"
+    r"\.(?:unlink|rmdir)\(\s{0,2}(?:missing_ok|\))"
 )
 _TREES = (
     "rmtree",
@@ -69,6 +71,7 @@ _NETWORK = (
     "ftplib",
     "paramiko",
     "aiohttp",
+    "Socket.",
     "fsockopen",
     "curl_exec",
 )
@@ -90,8 +93,16 @@ _SENDS = (
 )
 
 
-def code_effect(effect: Effect, code: str) -> None:
-    """Adds to ``effect`` what ``code`` names; constants that stand in the same text are followed."""
+def code_effect(effect: Effect, code: str, *, shell_quotes: bool = False) -> None:
+    """Adds to ``effect`` what ``code`` names; constants that stand in the same text are followed.
+
+    Args:
+        effect: of the interpreter.
+        code: what it runs.
+        shell_quotes: backticks and ``%x(…)`` run commands in it (perl, ruby, php).
+    """
+    if shell_quotes and ("`" in code or "q(" in code or "%x" in code):
+        effect.scripts += [one or other for one, other in _SHELL_QUOTES.findall(code)[:8]]
     names = {match.group(1): match.group(2) for match in _NAMES.finditer(code)} if "=" in code else {}
     _removals(effect, code, names)
     _writes(effect, code, names)
@@ -100,7 +111,7 @@ def code_effect(effect: Effect, code: str) -> None:
         rest = code[match.end() : match.end() + 400]
         if string is not None:
             rest = code[string.end() : string.end() + 400].lstrip()
-            words = _listed(rest[1:].lstrip()) if rest.startswith(",") else []
+            words = (_listed(rest[1:].lstrip()) or _following(rest)) if rest.startswith(",") else []
             if words:  # spawn("rm", ["-rf", "/"])
                 effect.inner.append(SimpleCommand(argv=(string.group(2), *words), via=("code",)))
             else:
@@ -119,6 +130,18 @@ def code_effect(effect: Effect, code: str) -> None:
 def _listed(text: str) -> list[str]:
     """The strings of the list that ``text`` begins with."""
     return [found.group(2) for found in _STRING.finditer(text.split("]", 1)[0])] if text.startswith("[") else []
+
+
+def _following(text: str) -> list[str]:
+    """The strings that ``text`` lists after commas."""
+    found: list[str] = []
+    while text.startswith(",") and len(found) < 32:
+        string = _STRING.match(text[1:].lstrip())
+        if string is None:
+            return found
+        found.append(string.group(2))
+        text = text[1:].lstrip()[string.end() :].lstrip()
+    return found
 
 
 def _removals(effect: Effect, code: str, names: dict[str, str]) -> None:

@@ -26,7 +26,7 @@ _HOLDINGS = named(
     pvc persistentvolume persistentvolumeclaim disk disks instance instances vm vms server servers droplet droplets
     project projects repo repos repository group stack stacks zone zones table tables collection snapshot snapshots
     backup backups org organization account subscription tenant app apps pool dataset datasets vault node nodes
-    environment site sites migrate vhost filesystem storage
+    environment site sites migrate vhost filesystem storage topic topics queue queues keys
     """
 )
 """Things that hold much more than themselves."""
@@ -45,6 +45,7 @@ _OWN_WAYS = (
     )
 )
 """Programs with words of their own for small removals; other rules look at them."""
+_EVERYTHING = named("--all --prefix --recurse -recurse --recursive --all-namespaces")
 _CLIENTS = named("psql mysql mariadb mongo mongosh redis-cli valkey-cli cqlsh clickhouse-client sqlcmd sqlite3 duckdb")
 _WHOLE = re.compile(r"\bdrop\s{1,8}(?:database|schema|keyspace)\b|\bflushall\b|\bdropdatabase\s{0,4}\(", re.IGNORECASE)
 _SPLIT = re.compile(r"[-_:./=]")
@@ -86,7 +87,9 @@ def _services(one: Seen) -> Iterator[Danger]:
     words = [word.lower() for word in argv[1:40]]
     plain = [word for word in words[:12] if not word.startswith("-") and " " not in word]
     parts = {part for word in plain for part in _SPLIT.split(word)} | set(_SPLIT.split(program.lower()))
-    if not known and not (parts & _VERBS and parts & _HOLDINGS):
+    told = {word.lstrip("-") for word in words} & {"delete", "destroy", "drop", "purge"}
+    parts |= told | {word.lstrip("-") for word in words if told and word.startswith("--")}
+    if not known and not (parts & _VERBS and (parts & _HOLDINGS or _EVERYTHING & set(words))):
         return
     if any(word.startswith(("--dry-run", "--help")) for word in words):
         return
@@ -100,7 +103,8 @@ def _services(one: Seen) -> Iterator[Danger]:
     elif holds and (unasked or _wholesale(program, words)):
         weight = 0.86 if known else 0.7
     else:
-        weight = 0.45 if _routine(argv) else 0.6 if known else 0.5
+        all_of_it = not known and not _EVERYTHING.isdisjoint(words)
+        weight = 0.45 if _routine(argv) else 0.62 if known or all_of_it else 0.5
     name = f"{program} {' '.join(plain[:3])}".rstrip()[:80]
     yield danger(one, "destructive", known or f"{name} removes something that holds much", weight)
 
@@ -193,10 +197,11 @@ def wholesale(seen: Sequence[Seen]) -> Iterator[Danger]:
 def _requests(one: Seen) -> Iterator[Danger]:
     """A request that removes what holds much, or everything of a kind."""
     argv = one.command.argv
-    if one.command.program not in ("curl", "http", "https", "wget") or "DELETE" not in argv:
+    if "DELETE" not in argv:
         return
     url = next((word for word in argv[1:] if "://" in word or "/" in word), "").lower()
-    path = url.partition("://")[2].partition("/")[2].partition("?")[0].rstrip("/")
+    path = url.partition("://")[2].partition("/")[2] if "://" in url else url
+    path = path.partition("?")[0].rstrip("/")
     parts = path.split("/")
     if throwaway(url) or re.match(r"\w{2,8}://(?:127\.|\[::1\])", url):
         return
@@ -209,6 +214,6 @@ RULES = (_services, _database)
 OF_PROGRAMS = {
     "git": (_repositories,),
     **dict.fromkeys(("docker", "podman", "docker-compose"), (_containers,)),
-    **dict.fromkeys(("curl", "http", "https", "wget"), (_requests,)),
+    **dict.fromkeys(("curl", "http", "https", "wget", "gh", "glab"), (_requests,)),
 }
 """Rules that only speak of one program."""

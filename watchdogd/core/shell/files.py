@@ -26,9 +26,16 @@ def _writing(takes_value: tuple[str, ...] = (), *, last_only: bool = False) -> H
     return handler
 
 
+_TIGHTER = re.compile(r"0?[4-7]00|(?:go|g|o|a)-[rwx]{1,3}|go=")
+"""Modes that take rights from everybody but the owner."""
+
+
 def _changing_rights(effect: Effect, command: SimpleCommand) -> None:
     words = sorted_words(command.argv[1:], ("--reference", "m", "x", "M", "X"))
     targets = words.operands if words.values else words.operands[1:]
+    if command.program == "chmod" and words.operands and _TIGHTER.fullmatch(words.operands[0]):
+        effect.at_least(Impact.WRITE, "chmod takes rights away")
+        return
     effect.at_least(Impact.WRITE, f"{command.program} changes the rights of {', '.join(map(shown, targets[:3]))}")
     effect.writes += targets
 
@@ -38,6 +45,7 @@ def _rm(effect: Effect, command: SimpleCommand) -> None:
     names = ", ".join(map(shown, words.operands[:3]))
     effect.removes += words.operands
     effect.writes += words.operands
+    effect.trees += [word for word in words.operands if word.endswith("/**")]
     if words.has("r", "R", "--recursive"):
         effect.trees += words.operands
         effect.at_least(Impact.DESTRUCTIVE, f"removes {names} with everything below")
@@ -139,8 +147,14 @@ def _sed(effect: Effect, command: SimpleCommand) -> None:
             effect.at_least(Impact.WRITE, f"sed writes {shown(written.group(1))}")
 
 
+_AWK_RUNS = re.compile(
+    r'(?:system\(\s{0,4}|\|\s{0,4})"((?:[^"\\]|\\.){1,500})"|"([^"\n]{1,500})"\s{0,4}\|\s{0,4}getline'
+)
+
+
 def _awk(effect: Effect, command: SimpleCommand) -> None:
-    script = " ".join(command.argv[1:])
+    script = " ".join(command.argv[1:])[:8_000]
+    effect.scripts += [one or other for one, other in _AWK_RUNS.findall(script)[:8]]
     if "system(" in script or "|" in script.replace("||", ""):
         effect.at_least(Impact.EXECUTE, "awk may run commands")
     if re.search(r"print[^;{}\n]{0,200}>", script) or "-i" in command.argv:
@@ -189,6 +203,13 @@ def _dumping(effect: Effect, command: SimpleCommand) -> None:
         effect.writes.append(target)
 
 
+def _editor(effect: Effect, command: SimpleCommand) -> None:
+    words = sorted_words(command.argv[1:], ("c", "s", "S", "u", "--cmd", "--eval"))
+    effect.at_least(Impact.WRITE, f"{command.program} edits {', '.join(map(shown, words.operands[:3])) or 'files'}")
+    effect.writes += [word for word in words.operands if not word.startswith("+")]
+    effect.scripts += [word.lstrip(":+! ") for word in command.argv[1:] if re.match(r"[:+]{0,2}!", word)]
+
+
 def _alias(effect: Effect, command: SimpleCommand) -> None:
     effect.scripts += [text for word in command.argv[1:4] if (text := word.partition("=")[2])]
 
@@ -218,13 +239,13 @@ def _flagged(impact: Impact, reason: str, *flags: str) -> Handler:
 
 def _archive(effect: Effect, command: SimpleCommand) -> None:
     first = command.argv[1] if len(command.argv) > 1 else ""
-    mode = first.lstrip("-") if not first.startswith("--") else first
-    words = sorted_words(command.argv[1:], ("f", "C", "T", "X", "--file", "--directory"))
+    words = sorted_words(command.argv[1:], ("f", "C", "T", "X", "--file", "--directory", "--exclude", "--transform"))
+    mode = set(words.flags) | (set() if first.startswith("-") else set(first))
     if words.has("--to-command", "I", "--use-compress-program", "--checkpoint-action"):
         effect.at_least(Impact.EXECUTE, "tar runs a program")
-    if ("t" in mode and "x" not in mode and "c" not in mode) or first == "--list":
+    extracting = bool({"x", "--extract", "--get"} & mode)
+    if {"t", "--list"} & mode and not extracting and "c" not in mode:
         return
-    extracting = "x" in mode or first in ("--extract", "--get")
     target = (words.value("C", "--directory") or ".") if extracting else words.value("f", "--file")
     if not target and len(command.argv) > 2:
         target = command.argv[2]
@@ -362,7 +383,7 @@ HANDLERS.update(dict.fromkeys(("chmod", "chown", "chgrp", "setfacl", "setfattr",
 HANDLERS.update(dict.fromkeys(("unzip", "unrar"), _unpacking))
 HANDLERS.update({"7z": _writing(("d",)), "ed": _writing()})
 HANDLERS.update(dict.fromkeys(("pg_dump", "pg_dumpall", "mysqldump", "mongodump"), _dumping))
-HANDLERS.update(dict.fromkeys(("ex", "vi", "vim", "nvim", "nano", "emacs", "sponge"), _writing(("c", "s"))))
+HANDLERS.update(dict.fromkeys(("ex", "vi", "vim", "nvim", "nano", "emacs", "sponge"), _editor))
 HANDLERS.update(dict.fromkeys(("yq", "clang-format", "gofmt", "prettier", "dasel", "crudini"), _in_place))
 HANDLERS.update(
     dict.fromkeys(

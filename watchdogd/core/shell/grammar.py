@@ -253,6 +253,8 @@ class _Walker:
             self.bare(redirects, node, scope)
             self.compound(node, scope, level)
             return None
+        if kind == "file_redirect":
+            return self.bare(tuple(self.redirect(node, scope, level, [])), node, scope)
         if kind == "ERROR":
             self.problems.append("not all of it is valid shell")
         return self.sequence(node.named_children, scope, level, redirects)
@@ -461,7 +463,8 @@ class _Walker:
             self.substitutions(value, scope, level)
         self.assigned.append(self.text(name))
         plain = any(child.type == "=" for child in node.children)
-        scope.names[self.text(name)] = " ".join(words) if plain else UNKNOWN
+        before = "" if plain else scope.names.get(self.text(name), UNKNOWN)
+        scope.names[self.text(name)] = before + " ".join(words)
 
     # --- words --------------------------------------------------------------------------------------------------------
 
@@ -469,7 +472,7 @@ class _Walker:
         """The words ``node`` stands for: several after brace expansion or an unquoted variable with spaces."""
         value = self.value(node, scope, level)[:MAX_WORD_CHARS]
         if node.type == "simple_expansion" or (node.type == "expansion" and " " in value):
-            return value.split() or [""]
+            return _split(value, scope.names.get("IFS", "")) or [""]
         if node.type == "string" and " " in value and self.text(node) in ('"$@"', '"${@}"'):
             return value.split()
         if node.type in ("concatenation", "word") and "{" in value and "," in value:
@@ -510,6 +513,8 @@ class _Walker:
             return scope.cwd or "."
         if len(commands) == 1 and commands[0].program == "mktemp" and _in_scratch(commands[0].argv[1:]):
             return SCRATCH_PLACE
+        if len(commands) == 1 and commands[0].program in ("which", "command", "type") and len(commands[0].argv) > 1:
+            return commands[0].argv[-1]
         if not commands or len(commands) > 8 or not _one_pipeline(commands):
             return UNKNOWN
         return printed(commands[-1]).rstrip("\n")
@@ -565,6 +570,13 @@ def _spine(node: Node) -> list[Node]:
 def _one_pipeline(commands: list[SimpleCommand]) -> bool:
     """Whether each of ``commands`` reads what the one before it prints."""
     return all(later.stdin is not None and later.stdin.raw == earlier.raw for earlier, later in pairwise(commands))
+
+
+def _split(value: str, separators: str) -> list[str]:
+    """The words of an unquoted variable, where the script says what sets words apart."""
+    for sign in separators if UNKNOWN not in separators else "":
+        value = value.replace(sign, " ")
+    return value.split()
 
 
 def _in_scratch(words: tuple[str, ...]) -> bool:

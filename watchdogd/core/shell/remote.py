@@ -46,6 +46,8 @@ def _git(effect: Effect, command: SimpleCommand) -> None:
         if flag == "c"
     ):
         effect.at_least(Impact.EXECUTE, "git is told to run a program")
+        told = [value.partition("=")[2] for flag, value in words.values if flag == "c"]
+        effect.scripts += [text.lstrip("!") for text in told if text]
     if not words.operands:
         return
     verb, rest = words.operands[0], words.operands[1:]
@@ -410,6 +412,8 @@ def _verbs(effect: Effect, command: SimpleCommand) -> None:
     words = [word for word in command.argv[1:] if not word.startswith("-") or word in reads]
     verb = words[0] if words else ""
     second = words[1] if len(words) > 1 else ""
+    if command.program in ("pip", "pip3"):
+        effect.writes += [one for flag, one in sorted_words(command.argv[1:], ("t", "d", "w")).values if flag in "tdw"]
     if command.program in ("docker", "podman", "go"):
         _registry(effect, command.program, verb, words)
     if verb in reads and not (verb == "config" and second == "set"):

@@ -47,6 +47,20 @@ WRAPPERS: Mapping[str, tuple[str, ...]] = {
     "poetry": (),
     "pipenv": (),
     "caffeinate": (),
+    "coproc": (),
+    "systemd-run": (
+        "p",
+        "u",
+        "M",
+        "H",
+        "t",
+        "--unit",
+        "--property",
+        "--on-calendar",
+        "--on-active",
+        "--slice",
+        "--uid",
+    ),
 }
 """Programs that run the command in their operands, and their options that take a value."""
 
@@ -54,7 +68,8 @@ _LEADING_OPERANDS = {"timeout": 1, "flock": 1, "chroot": 1, "taskset": 1, "su": 
 SHELLS = frozenset(["sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "mksh"])
 INTERPRETERS = named(
     """
-    python python2 python3 pypy pypy3 perl ruby node nodejs deno bun php lua Rscript osascript tclsh
+    python python2 python3 pypy pypy3 ipython perl ruby node nodejs deno bun php lua Rscript osascript tclsh julia
+    groovy elixir swift ts-node tsx octave
     """
 )
 
@@ -156,6 +171,7 @@ def _source(effect: Effect, command: SimpleCommand) -> None:
 
 
 def _interpreter(effect: Effect, command: SimpleCommand) -> None:
+    program = command.program.rstrip("0123456789.")
     words = sorted_words(command.argv[1:], ("c", "e", "E", "m", "W", "X", "r", "--eval", "-p"), until_operand=True)
     effect.at_least(Impact.EXECUTE, f"runs {command.program}")
     if words.flags <= {"--version", "-V", "V", "-v", "v", "--help", "-h", "h"} and words.flags and not words.operands:
@@ -165,16 +181,42 @@ def _interpreter(effect: Effect, command: SimpleCommand) -> None:
         effect.inner.append(handed(command, [words.value("m"), *words.operands]))
         return
     code = [words.value("c", "e", "E", "r", "--eval")]
+    if words.operands[:1] == ("eval",):  # deno
+        code += words.operands[1:2]
     if not any(code) and not words.operands:
         code = [given(command)]
     if words.has("i") and command.program.startswith(("perl", "ruby")):
         effect.writes += words.operands
         effect.at_least(Impact.WRITE, f"{command.program} edits {', '.join(map(shown, words.operands[:3]))} in place")
+    quotes = program in ("perl", "ruby", "php")
     for text in code:
-        code_effect(effect, text[:20_000])
+        code_effect(effect, text[:20_000], shell_quotes=quotes)
 
 
 register(dict.fromkeys(WRAPPERS, _wrapper))
 register(dict.fromkeys(SHELLS, _shell))
 register(dict.fromkeys(INTERPRETERS, _interpreter), families={"interpreter": _interpreter})
-register({"eval": _eval, "source": _source, ".": _source})
+
+
+def _compiled(effect: Effect, command: SimpleCommand) -> None:
+    """A program text for a compiler, or recipes for ``make``."""
+    effect.at_least(Impact.EXECUTE, f"runs {command.program}")
+    text = given(command)
+    if text in ("", UNKNOWN):
+        return
+    if command.program in ("make", "gmake"):
+        effect.scripts += [line[1:] for line in text.split("\n") if line.startswith("\t")][:8]
+    else:
+        code_effect(effect, text[:20_000])
+
+
+def _read_along(effect: Effect, command: SimpleCommand) -> None:
+    """What a compiler or ``make`` is fed through its standard input."""
+    if command.stdin is not None or any(redirect.op in ("<<", "<<<") for redirect in command.redirects):
+        _compiled(effect, command)
+
+
+register(
+    {"eval": _eval, "source": _source, ".": _source},
+    more=dict.fromkeys(("make", "gmake", "go", "tcc", "cargo"), _read_along),
+)

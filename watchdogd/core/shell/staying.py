@@ -33,7 +33,7 @@ _HIDEOUT = re.compile(
 def _changed(one: Seen) -> Iterator[Danger]:
     kept = False
     for path in one.writes:
-        if path.endswith(".git/hooks/**") or (_PERSISTS.search(path) and not path.endswith(".sample")):
+        if path.endswith((".git/hooks/**", ".git/hooks")) or (_PERSISTS.search(path) and not path.endswith(".sample")):
             kept = True
             weight = 0.88 if _ADMITS.search(path) else 0.6
             yield danger(one, "persistence", f"changes {shown(path)}, which runs or admits somebody later", weight)

@@ -30,11 +30,12 @@ MOST_WORDS = 400
 def targets(argv: Sequence[str]) -> list[str]:
     """The places that ``--output X``, ``--prefix=X``, ``-o X`` or operands such as ``DESTDIR=X`` name."""
     found: list[str] = []
+    only_says = argv[0].endswith(("configure", "meson")) or any(word.startswith("DESTDIR=") for word in argv)
     for at, word in enumerate(argv[1:MOST_WORDS], start=1):
         name, eq, value = word.partition("=")
-        if word[:2] == "--" or eq:
+        if word[:2] == "--" or (eq and word[0] != "-"):
             parts = set(_SPLIT.split(name.lstrip("-").lower()))
-            if not parts & _OUTPUT or parts & _NOT_OUTPUT:
+            if not parts & _OUTPUT or parts & _NOT_OUTPUT or (only_says and "prefix" in parts):
                 continue
             value = value if eq else next(iter(argv[at + 1 : at + 2]), "")
         elif word == "-o":
