@@ -84,6 +84,22 @@ def test_a_resume_names_who_had_paused_it_and_why() -> None:
     assert answer.text == "resumed by ada; it was paused by ada (look first)"
 
 
+def test_a_resume_names_the_freeze_it_takes_back_beside_the_pause() -> None:
+    room = Room.on(MemoryDisk())
+    room.book.process = ProcessReport(state="frozen", reason="freeze by root: look", decided="freeze")
+    room.asked(Request(command="pause", id="p", text="look first"))
+    (answer,) = room.asked(RESUME)
+    assert answer.text == "resumed by ada; it was paused by ada (look first); taken back: freeze by root: look"
+
+
+def test_a_resume_of_one_pause_takes_back_no_freeze() -> None:
+    room = Room.on(MemoryDisk())
+    room.book.process = ProcessReport(state="frozen", reason="freeze by root: look", decided="freeze")
+    room.asked(Request(command="pause", id="p", text="look first"))
+    (answer,) = room.asked(Request(command="resume", id="a", target="operator/ada"))
+    assert "taken back" not in answer.text
+
+
 def test_a_resume_of_one_pause_names_those_that_stay() -> None:
     one, other = (Latch(name=name, by=name, reason="why", since=1.0) for name in ("bob", "policy"))
     assert released("ada", [one], [other]) == (

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from watchdogd.adapters.broker import RunningBroker
 from watchdogd.adapters.broker_connection import Connection
+from watchdogd.adapters.local_socket import SOCKET
 from watchdogd.cli import COMMANDS, app, main, register
 from watchdogd.commands.client import Client, config_of, state_dir_of
 from watchdogd.commands.escalations import about
@@ -159,6 +160,25 @@ def test_the_lines_of_somebody_whose_password_only_its_owner_knows_leave_room_fo
     said = out.file.getvalue()  # type: ignore[attr-defined]
     assert "-u alice -P PASSWORD " in said
     assert "watchdogd broker-config" in said
+
+
+# --- without a broker ---
+
+
+def test_status_without_a_broker_asks_the_daemons_own_socket_also_when_no_configuration_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def socket(path: Path, command: str) -> dict[str, object]:
+        assert (path, command) == (tmp_path / "state" / SOCKET, "status")
+        return {"ok": True, "text": "weekly (r1); health ok", "status": {"state": "frozen"}}
+
+    monkeypatch.setattr("watchdogd.commands.status.ask", socket)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "watchdogd.toml").write_text(CONFIG, encoding="utf-8")
+    register(["status"])
+    result = CliRunner().invoke(app, ["status"], env={"COLUMNS": "300"})
+    assert result.exit_code == 4
+    assert "on its local socket: weekly (r1); health ok; agent's processes frozen" in result.stderr
 
 
 # --- who one is ---

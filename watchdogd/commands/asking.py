@@ -60,7 +60,7 @@ def without_broker(state_dir: Path, command: str, text: str, why: NoDaemon) -> R
     except (OSError, TimeoutError, ValueError):
         raise why from None
     status = "ok" if reply.get("ok") else "error"
-    said = f"{reply.get('text', '')} (through the local socket: {why})"
+    said = f"{reply.get('text', '')} (through the local socket: {str(why).partition(';')[0]})"
     return codec.load(Response, {"request": "local", "command": command, "status": status, "text": said})
 
 

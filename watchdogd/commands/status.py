@@ -71,16 +71,14 @@ def status(
 
     With --user NAME the MQTT lines at its end are that person's, password and all.
     """
+    where = state_dir_of(config, state_dir)
     try:
-        where = state_dir_of(config, state_dir)
         connection = connection_in(where)
-        own = user in connection.accounts or connection.kind != "url"
-        client = Client(
-            connection, user if own else LOCAL_OPERATOR
-        )  # whose password only its owner knows may still ask
+        strange = connection.kind == "url" and user not in connection.accounts
+        client = Client(connection, LOCAL_OPERATOR if strange else user)  # a password that only its owner knows
         seen = asyncio.run(client.retained())
     except NoDaemon as why:
-        _local_only(state_dir_of(config, state_dir) if config or state_dir else None, str(why))
+        _local_only(where, str(why))
         raise typer.Exit(NO_DAEMON) from None
     worst = health_of(seen)
     if as_json or not is_terminal():
@@ -92,18 +90,20 @@ def status(
     raise typer.Exit(EXIT[worst])
 
 
-def _local_only(state_dir: Path | None, why: str) -> None:
+def _local_only(state_dir: Path, why: str) -> None:
     """Without a broker the local socket may still answer."""
     err = Console(stderr=True, highlight=False)
-    if state_dir is not None:
-        try:
-            reply = asyncio.run(ask(state_dir / SOCKET, "status"))
-        except (OSError, TimeoutError, ValueError):
-            reply = {}
-        if reply.get("ok"):
-            err.print(f"[yellow]no broker, but the daemon answers on its local socket:[/] {escape(str(reply['text']))}")
-            return
-    err.print(f"[red]{escape(why)}[/]", soft_wrap=True)
+    try:
+        reply = asyncio.run(ask(state_dir / SOCKET, "status"))
+    except (OSError, TimeoutError, ValueError):
+        reply = {}
+    if not reply.get("ok"):
+        err.print(f"[red]{escape(why)}[/]", soft_wrap=True)
+        return
+    process = reply.get("status") or {}
+    said = f"{reply['text']}; agent's processes {process.get('state', 'unknown')}"
+    err.print(f"[yellow]no broker, but the daemon answers on its local socket:[/] {escape(said)}", soft_wrap=True)
+    err.print("pause and stop work without the broker; everything else needs it")
 
 
 def _table(seen: Seen, client: Client, worst: Severity, user: str) -> None:

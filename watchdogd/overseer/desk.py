@@ -225,7 +225,7 @@ class Desk:
             names = [target]
         elif target:
             raise RequestRefused(self._no_such(target, "latch or question about one"))
-        held = held_by(self.book)
+        held, process = held_by(self.book), self.book.process
         if not target:  # a named latch leaves somebody else's freeze or kill alone
             self._enforcer.lift(changing, user)
         pauses = [latch for latch in self.book.proto.latches if latch.name in names]
@@ -241,7 +241,8 @@ class Desk:
         if not pauses:
             return self._ok(request, held)
         left = [latch for latch in self.book.proto.latches if latch.name not in names]
-        return self._ok(request, released(user, pauses, left))
+        lifted = process.reason if process is not None and process.decided and not target else ""
+        return self._ok(request, released(user, pauses, left, lifted=lifted))
 
     def _nudge(self, changing: Transaction, user: str, request: Request) -> Response:
         if not request.text:

@@ -44,11 +44,12 @@ def _cut(line: str) -> str:
     return line if len(line) <= COMMAND_CHARS else f"{line[:COMMAND_CHARS]}…"
 
 
-def released(user: str, pauses: Sequence[Latch], left: Sequence[Latch]) -> str:
-    """What ``user`` released, and what still holds the worker."""
+def released(user: str, pauses: Sequence[Latch], left: Sequence[Latch], *, lifted: str = "") -> str:
+    """What ``user`` released, the freeze or kill that was taken back with it, and what still holds the worker."""
     was = "; ".join(_by(latch) for latch in pauses)
     still = f". It stays paused: {'; '.join(_by(latch) for latch in left)}" if left else ""
-    return f"resumed by {user}; it was paused {was}{still}"
+    back = f"; taken back: {lifted}" if lifted else ""
+    return f"resumed by {user}; it was paused {was}{back}{still}"
 
 
 def _by(latch: Latch) -> str:
