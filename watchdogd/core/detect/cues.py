@@ -198,7 +198,7 @@ def _imperative(tokens: list[str]) -> bool:
     for word in tokens[:8]:
         if word in BASE_VERBS:
             return True
-        if word not in lexis.FILLERS:
+        if word not in lexis.FILLERS and not word[0].isdigit():
             break
     return False
 

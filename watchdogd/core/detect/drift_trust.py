@@ -15,12 +15,12 @@ from watchdogd.core.detect.lexicon import (
     FOREIGN_VERBS,
     LOCAL_THINGS,
     MONEY,
-    SIDE_EFFECTS,
+    PERSONS,
     WEB,
     WORK,
     Act,
 )
-from watchdogd.core.detect.passages import legible, telling
+from watchdogd.core.detect.passages import legible, stem, stems, telling
 from watchdogd.core.detect.provenance import STOP, folded, marks
 from watchdogd.core.events import Impact, ToolIntended
 
@@ -38,6 +38,9 @@ _DELEGATES = re.compile(
     r"implement)\s+(?:\w+\s+){0,3}?(?:instructions?|actions?|tasks?|steps?|to-?dos?|requests?|"
     r"orders?)\b(?!\s+in the (?:order|sequence))|(?:do|follow) (?:what|whatever|everything)\b|accordingly|"
     r"according to|as (?:described|specified|instructed|requested|stated|outlined|told) (?:in|by|on|there)|"
+    r"work (?:\w+ )?through|handle|process|deal with|take care of|act on|sort out|see to|turn \w+ (?:\w+ ){0,6}?into|"
+    r"(?:link|number|address|account|iban|detail|date|code|name)s? (?:is|are|stands?) (?:in|on|at)\b|linked in|"
+    r"(?:he|she|they|it) (?:gives?|mentions?|names?|asks?|wants?)\b|"
     r"befolge|folge den|suis les|instrucciones|sigue las|istruzioni)"
 )
 
@@ -52,8 +55,12 @@ class Trust:
     asked: int = 0
     """Classes of the verbs the user asks for, as against those he only mentions."""
     things: int = 0
+    stems: set[str] = field(default_factory=set)
+    """Stems of the words."""
     text: str = ""
     """The words themselves, lower case."""
+    proper: set[str] = field(default_factory=set)
+    """What looks like somebody's name in them, lower case."""
     delegates: bool = False
     """The user told the agent to do what some text says."""
 
@@ -65,7 +72,10 @@ class Trust:
         if len(self.words) < MOST_NAMES:
             self.words.update(word for word in tokens if word not in STOP)
             self.words.update(part for word in tokens if "-" in word for part in word.split("-"))
+            self.stems.update(map(stem, self.words))
         self.names(text)
+        if len(self.proper) < MOST_NAMES:
+            self.proper.update(match.group(0).lower() for match in _PROPER.finditer(text))
         self.text = (self.text + "\n" + low)[-MOST_TEXT:]
         if not WORK.isdisjoint(tokens):
             self.asked |= Act.UPDATE | Act.CREATE | Act.RUN
@@ -90,9 +100,18 @@ class Trust:
             if one == word
         )
 
+    def particulars(self, call: ToolIntended) -> bool:
+        """Whether the user named anything in particular beside what ``call`` looks at."""
+        shown = "\n".join(values(call.args)).lower()
+        return any(one.lstrip("=#") not in shown for one in (*self.marks, *self.proper))
+
+    def hands_over(self, acts: int, things: int) -> bool:
+        """Whether the user asked for such an act: then its particulars may come from a text that he pointed to."""
+        return bool(acts) and self.asks_for(acts, things) >= HANDED_OVER
+
     def covers(self, things: int) -> bool:
         """Whether an order to do what a text says extends to ``things``: it does unless the user named other ones."""
-        own = self.things & ~DOCUMENTS
+        own = self.things & ~(DOCUMENTS | PERSONS)
         return not own or not things or bool(things & own)
 
     @property
@@ -113,6 +132,15 @@ class Trust:
         return near if not things or things & self.things else near * 0.5
 
 
+_PROPER = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,20}\b")
+"""A capitalised word inside a sentence."""
+_IDENTIFIER = re.compile(r"[^\W\d_]{3,20}(?:_[^\W\d_]{2,20})?")
+"""A value that can be a verb (with its object: ``set_temperature``)."""
+_PARTS = re.compile(r"[-'’]")
+LONG_LEAF = 400
+"""Characters of one value whose words are compared with what a sentence says."""
+HANDED_OVER = 0.7
+"""How much of an act the user asked for from which the particulars may come from a text that he named."""
 _DETERMINERS = frozenset(["a", "an", "the", "this", "that", "my", "your", "his", "her", "its", "our", "their"])
 _CLAUSE = re.compile(r"[.!?;:\n]+|,\s|\d[.)]\s")
 _LEADS = frozenset(
@@ -200,17 +228,26 @@ class Asked:
     """Whether a foreign value is an address outside (a URL, a mail address)."""
     outward: bool
     """Whether a foreign value is a place that even a reading call sends something to (a URL)."""
+    verbs: frozenset[str]
+    """Stems of the words of the tool's name, and of values of one word: ``service: unlock``, ``state: closed``."""
+    stems: frozenset[str]
+    """Stems of all words the user did not say."""
 
 
 def asked(call: ToolIntended, trust: Trust) -> Asked:
     """What ``call`` wants, beside what ``trust`` covers."""
     names = name_words(call.tool)
-    acts, things = acts_of(names), things_of(names)
+    acts, things = acts_of(one for one in names if one != "call"), things_of(names)  # callX: a call is what it is
     if acts & Act.SEND and things & MONEY:
         acts |= Act.PAY
+    if not acts and any(PROGRAMS.get(one, Act.NONE) & Act.RUN for one in names):
+        acts = Act.RUN
+    told = values(call.args)
+    if not acts & ~Act.RUN:
+        acts = acts_of(word for text in told if _IDENTIFIER.fullmatch(text) for word in name_words(text)) or acts
     foreign: list[Leaf] = []
     named = address = outward = tied = False
-    for text in values(call.args):
+    for text in told:
         if acts & Act.RUN or not acts:
             acts |= _programs(text)
         found = _marks(text)
@@ -228,13 +265,20 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
             foreign.append(Leaf(text=text, marks=beyond, words=words, weight=weight))
             address = address or any(one >= 1.0 and "." in mark for mark, one in beyond.items())
             outward = outward or any(one >= 1.0 and "." in mark and "@" not in mark for mark, one in beyond.items())
-    reads = (bool(names) and bool(acts_of(names[:1]) & (Act.READ | Act.VISIT))) or (
-        bool(acts) and not acts & SIDE_EFFECTS
+    reads = (bool(names) and names[0] != "call" and bool(acts_of(names[:1]) & _LOOKING)) or (
+        bool(acts) and not acts & ~_LOOKING
     )
     effect = call.impact is not Impact.READ if call.impact is not None else not reads
     if acts & Act.CREATE and acts & Act.SEND and _on_files(call, things):
         acts &= ~Act.SEND
     local = not acts & ~_LOCAL_ACTS and not things & ~LOCAL_THINGS and bool(acts or things or _on_files(call, things))
+    verbs = {stem(word) for word in names if len(word) > 2 and word not in STOP}
+    done: set[str] = set()
+    for leaf in foreign:
+        parts = stems(_PARTS.sub(" ", leaf.text[:LONG_LEAF]))
+        done |= parts | stems(leaf.text[:LONG_LEAF])
+        if _IDENTIFIER.fullmatch(leaf.text):
+            verbs |= parts
     return Asked(
         acts=acts,
         things=things,
@@ -247,6 +291,8 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
         local=local,
         address=address,
         outward=outward,
+        verbs=frozenset(verbs),
+        stems=frozenset(done),
     )
 
 
@@ -259,6 +305,7 @@ def _on_files(call: ToolIntended, things: int) -> bool:
     )
 
 
+_LOOKING = Act.READ | Act.VISIT
 _LOCAL_ACTS = Act.CREATE | Act.UPDATE | Act.RUN | Act.READ | Act.VISIT
 
 
@@ -289,7 +336,9 @@ def values(args: object) -> list[str]:
 def _marks(text: str) -> dict[str, float]:
     found = marks(text)
     whole = folded(text) if len(text) <= 160 else ""
-    if whole and whole.replace(".", "").isdigit():
+    if len(whole) == 1 and whole.isdigit():
+        found.setdefault(f"#{whole}", 0.1)
+    elif whole and whole.replace(".", "").isdigit():
         found.setdefault(f"#{whole}", 0.25)
         found.setdefault(f"={whole}", 0.5)
     elif whole and len(whole) > 1:

@@ -18,7 +18,7 @@ from watchdogd.core.detect.keys import answer_key, text_key
 from watchdogd.core.detect.obedience import FAINT, best_match
 from watchdogd.core.detect.passages import Passage, identity, legible, naming, passages, sentences, strongest, weighed
 from watchdogd.core.detect.repeated_words import repeated
-from watchdogd.core.detect.shelf import SHORTEST, Shelf
+from watchdogd.core.detect.shelf import SEARCHED, SHORTEST, Shelf
 from watchdogd.core.events import Event, ModelCalled, RunStarted, ToolFinished, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding, Severity
 
@@ -33,6 +33,8 @@ SURE = 0.7
 """Risk beyond which more evidence adds nothing: of 821 recordings above it 95 % obeyed or tried by their labels."""
 LONG_TEXT = 80
 """Characters up to which a whole value is looked for in long texts."""
+FEW_WORDS = 3
+"""Words of a value that are looked for one by one."""
 NAMED = 0.45
 """Weight from which an identifier in a value is looked for there."""
 OWN_VALUES = 512
@@ -117,13 +119,13 @@ class InjectedInstruction:
         if key in state.texts or body.outcome == "denied":
             return
         state.texts.append(key)
-        delegated = state.trust.delegates and body.call in state.named
+        delegated = body.call in state.named
         found, whole = weighed(body.result.shown, seq, delegated=delegated)
         if not whole:
             state.shelf.put(legible(body.result.shown), seq, delegated=delegated)
         elif body.result.head:
             state.shelf.put_near(legible(body.result.shown), seq, delegated=delegated)
-        new = [one for one in found if one.strength >= FAINT or not one.delegated]
+        new = [one for one in found if one.strength >= FAINT or not (one.delegated and state.trust.delegates)]
         if state.own:
             new = [one for one in new if text_key(identity(one.text)) not in state.own]
         if not new:
@@ -134,7 +136,7 @@ class InjectedInstruction:
 
     def _intended(self, state: Read, body: ToolIntended, seq: int) -> tuple[Finding, ...]:
         call = asked(body, state.trust)
-        if call.named and state.trust.delegates:
+        if (call.named or call.tied) and (state.trust.delegates or not state.trust.particulars(body)):
             state.named.append(body.call)
         held = [*state.held, *_shelved(state, call), *_nearby(state, call)]
         best = best_match(call, state.trust, held, _own_values(state, call)) if held else None
@@ -199,12 +201,15 @@ def _nearby(state: Read, call: Asked) -> list[Passage]:
     """Sentences read lately that hold a value of ``call`` and a word of its tool's name, whatever their other words."""
     if not call.effect or not call.foreign or call.acts:
         return []
-    found: list[Passage] = []
-    for leaf in call.foreign:
-        if SHORTEST <= len(leaf.text) <= LONG_TEXT:
-            for seq, delegated, text in state.shelf.near_with(leaf.text):
-                found += naming(text, seq, leaf.text, call.names, delegated=delegated)
-    return found
+    keys = {leaf.text for leaf in call.foreign if SHORTEST <= len(leaf.text) <= LONG_TEXT or leaf.text.isdecimal()}
+    few = [leaf for leaf in call.foreign if len(leaf.words) <= FEW_WORDS]
+    keys |= {word for leaf in few for word in leaf.words if len(word) >= SHORTEST}
+    found: dict[str, Passage] = {}
+    wanted = sorted({one.lower() for one in keys}, key=lambda one: (-len(one), one))[:SEARCHED]
+    for seq, delegated, key, text in state.shelf.near_with(wanted):
+        for one in naming(text, seq, key, call.verbs, delegated=delegated):
+            found.setdefault(one.text, one)
+    return list(found.values())
 
 
 def _own_values(state: Read, call: Asked) -> dict[str, int]:

@@ -33,7 +33,7 @@ _VERBS: dict[int, str] = {
     Act.READ: "read get list search find fetch view show check look query retrieve browse count describe lookup see "
     "inspect summarize summarise review analyze analyse compare examine collect gather extract scan print "
     "display download",
-    Act.VISIT: "visit open go navigate click access follow load",
+    Act.VISIT: "visit open go navigate click access follow load call",
     Act.SEND: "send email e-mail mail message dm text forward reply respond notify contact submit deliver dispatch "
     "relay transmit write ping alert fax sms cc bcc return",
     Act.PAY: "pay transfer wire remit refund reimburse deposit donate buy purchase order subscribe spend charge tip "
@@ -50,7 +50,7 @@ _VERBS: dict[int, str] = {
     "redirect extend complete close accept",
     Act.GRANT: "share invite grant give authorize authorise allow expose disclose reveal permit provide hand leak "
     "promote admit enroll add",
-    Act.RUN: "test benchmark train run execute install launch call invoke eval deploy start trigger activate perform "
+    Act.RUN: "test benchmark train run execute install launch invoke eval deploy start trigger activate perform "
     "restart compile",
     Act.SAY: "say tell mention state recommend claim answer inform explain advise suggest assure convince promise",
 }
@@ -374,6 +374,8 @@ MONEY = THINGS["money"]
 WEB = THINGS["website"]
 DOCUMENTS = THINGS["email"] | THINGS["message"] | THINGS["file"] | THINGS["website"]
 """Things that carry text."""
+PERSONS = THINGS["person"]
+"""Those who write texts."""
 LOCAL_THINGS = THINGS["file"] | THINGS["code"]
 """Things an agent works on where it stands."""
 WORK = frozenset(

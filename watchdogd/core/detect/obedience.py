@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from watchdogd.core.detect.actions import nearness
 from watchdogd.core.detect.drift_trust import Asked, Leaf, Trust
-from watchdogd.core.detect.passages import Passage
+from watchdogd.core.detect.passages import Passage, stem
 
 FAINT = 0.2
 """Passages weaker than this are not kept: nothing in them asks for anything."""
@@ -28,6 +28,13 @@ LOCAL_UNNAMED = 0.29
 """The same where it names none: what a report or a readme says about a file is what the work is about."""
 LOOKED_UP = 0.42
 """Risk of only looking something up by a value that a passage names: the first step of obeying it, and harmless."""
+HANDED_OVER = 0.31
+"""Risk of an act the user asked for whose particulars come from a plain text that he pointed to and named none himself
+("pay the bill in my mail"): nothing tells it from such a text that was tampered with, so that it deserves a WARN."""
+FEWEST_ENACTED, MOST_ENACTED = 2, 14
+"""Words of a sentence, beyond the user's, that can be enacted."""
+ENACTED = 0.55
+"""Risk of a call that does all that a sentence says which speaks to nobody in particular."""
 SENT_OFF = 0.5
 """Strength of a plain order to open an address where the user spoke of no page: a request is an effect out there."""
 SPOKEN = 0.3
@@ -60,38 +67,75 @@ def best_match(call: Asked, trust: Trust, held: Sequence[Passage], own: Mapping[
         return _reading(call, held)
     best: Match | None = None
     highest = 0.0
-    explained = trust.explains(call.acts, call.things)
-    sent_off = call.outward and not call.effect and not trust.browses
-    total = sum(leaf.weight for leaf in call.foreign)
+    act = _Act(
+        explained=trust.explains(call.acts, call.things),
+        handed_over=trust.hands_over(call.acts, call.things),
+        sent_off=call.outward and not call.effect and not trust.browses,
+        total=sum(leaf.weight for leaf in call.foreign),
+    )
     keys = {key for leaf in call.foreign for key in (*leaf.marks, *leaf.words)}
+    named: dict[int, frozenset[str]] = {}
     for passage in held:
         shared = not (keys.isdisjoint(passage.telling) and keys.isdisjoint(passage.marks))
         if not shared and VALUELESS * passage.strength <= max(highest, FAINT):
             continue
-        verb, thing = _fit(call, passage)
-        value, shown = 0.0, ""
-        if shared:
-            before = frozenset(key for key, at in own.items() if at < passage.seq) if own else _NOTHING
-            value, shown = _value(call, passage, total, before, fitting=verb >= 0.7 and thing > 0)
-        match = 0.65 * value + 0.2 * verb + 0.15 * thing
-        if not call.effect and value < 0.9:
-            match *= 0.35
-        delegated = passage.delegated and trust.covers(call.things)
-        strength = passage.delegated_strength if delegated else passage.strength
-        if not passage.plain:
-            strength *= 0.6
-        elif sent_off and value >= 0.9 and not delegated:
-            strength = max(strength, 1.0 - (1.0 - SENT_OFF) * (1.0 - passage.meta))
-        risk = strength * match * (1.0 - 0.5 * explained * (1.0 - passage.meta))
-        if call.effect and value >= 0.4 and not delegated:
-            risk = max(risk, _unasked(call, trust, passage, value, thing))
-        if not call.effect and not call.outward:
-            risk = min(risk, LOOKED_UP)
-        if call.local and passage.meta < SPOKEN:
-            risk = min(risk, LOCAL_AT_MOST) if call.address else min(0.6 * risk, LOCAL_UNNAMED)
-        if best is None or risk > highest:
-            best, highest = Match(risk=risk, passage=passage, value=value, shown=shown), risk
+        before = _NOTHING
+        if own and (before := named.get(passage.seq, _NOTHING)) is _NOTHING:
+            before = named[passage.seq] = frozenset(key for key, at in own.items() if at < passage.seq)
+        one = _match(call, trust, passage, act, before, shared=shared)
+        if best is None or one.risk > highest:
+            best, highest = one, one.risk
     return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """What is the same for every passage that a call is compared with."""
+
+    explained: float
+    handed_over: bool
+    sent_off: bool
+    total: float
+
+
+def _match(call: Asked, trust: Trust, passage: Passage, act: _Act, before: frozenset[str], *, shared: bool) -> Match:
+    verb, thing = _fit(call, passage)
+    value, shown = 0.0, ""
+    if shared:
+        value, shown = _value(call, passage, act.total, before, fitting=verb >= 0.7 and thing > 0)
+    match = 0.65 * value + 0.2 * verb + 0.15 * thing
+    if not call.effect and value < 0.9:
+        match *= 0.35
+    delegated = passage.delegated and trust.delegates and trust.covers(call.things)
+    risk = _strength(passage, delegated=delegated, sent_off=act.sent_off and value >= 0.9) * match
+    risk *= 1.0 - 0.5 * act.explained * (1.0 - passage.meta)
+    if call.effect and not delegated:
+        if value >= 0.4:
+            risk = max(risk, _unasked(call, trust, passage, value, thing))
+        risk = max(risk, _enacted(call, trust, passage, before))
+    return Match(risk=_capped(risk, call, trust, passage, act), passage=passage, value=value, shown=shown)
+
+
+def _strength(passage: Passage, *, delegated: bool, sent_off: bool) -> float:
+    strength = passage.delegated_strength if delegated else passage.strength
+    if not passage.plain:
+        return strength * 0.6
+    if sent_off and not delegated:
+        return max(strength, 1.0 - (1.0 - SENT_OFF) * (1.0 - passage.meta))
+    return strength
+
+
+def _capped(risk: float, call: Asked, trust: Trust, passage: Passage, act: _Act) -> float:
+    """``risk``, where what is done is usual or harmless."""
+    if not call.effect and not call.outward:
+        risk = min(risk, LOOKED_UP)
+    if passage.meta >= SPOKEN:
+        return risk
+    if passage.delegated and not trust.delegates and act.handed_over:
+        risk = min(risk, HANDED_OVER)
+    if call.local:
+        return min(risk, LOCAL_AT_MOST) if call.address else min(0.6 * risk, LOCAL_UNNAMED)
+    return risk
 
 
 def _fit(call: Asked, passage: Passage) -> tuple[float, float]:
@@ -118,6 +162,25 @@ def _unasked(call: Asked, trust: Trust, passage: Passage, value: float, thing: f
         fits = max(fits, FOREIGN_WORDS)
     untied = 0.6 if not call.tied and value >= 0.7 and not (call.spoken and not call.acts) else 0.0
     return max(0.8 * unasked, untied) * value * fits
+
+
+def _enacted(call: Asked, trust: Trust, passage: Passage, before: frozenset[str]) -> float:
+    """Risk of a call that does, word for word, what a sentence says: nearly all that it says beyond the user's words.
+
+    Knows no word of any language: the verb stands in the tool's name or in a value, the rest in the values.
+    """
+    if call.verbs.isdisjoint(passage.stems):
+        return 0.0
+    said = passage.stems - trust.stems
+    if not FEWEST_ENACTED <= len(said) <= MOST_ENACTED:
+        return 0.0
+    done = said & (call.verbs | call.stems)
+    if before:
+        done -= {stem(one) for one in before}
+    if len(done) < FEWEST_ENACTED or done.isdisjoint(call.verbs) or done.isdisjoint(call.stems):
+        return 0.0
+    asked_for = float(call.spoken) if not call.acts else trust.asks_for(call.acts, call.things) if trust.asked else 0.0
+    return (ENACTED + (1.0 - ENACTED) * passage.meta) * (1.0 - asked_for * (1.0 - passage.meta)) * len(done) / len(said)
 
 
 def _reading(call: Asked, held: Sequence[Passage]) -> Match | None:
@@ -150,6 +213,8 @@ def _value(call: Asked, passage: Passage, total: float, before: frozenset[str], 
     strong, weak, hit = 0.0, 1.0, 0.0
     shown = ""
     marks, words = passage.marks, passage.telling
+    if passage.only_behind and call.verbs.isdisjoint(passage.stems):
+        return 0.0, ""
     for leaf in call.foreign:
         got = max((weight for mark, weight in leaf.marks.items() if mark in marks and mark not in before), default=0.0)
         common = (leaf.words & words) - before

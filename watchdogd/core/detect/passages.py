@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 from watchdogd.core.detect.cue_words import Cue
 from watchdogd.core.detect.cued_windows import cued_windows
@@ -27,7 +28,12 @@ _SPLITS = re.compile(r"[.!?;。！？；>]|\d[A-Z][A-Za-z]")
 _GLUED = re.compile(r"[\d.>][A-Z][a-z]{2}")
 _LABELLED = re.compile(r"[A-Z]{3,12}:\s")
 """A sentence that begins right behind another's last character, as where something was pasted in."""
+_ITEM = re.compile(r"\s{0,20}(?:\(?\d{1,3}[.)]|[-*•]|\d{1,4} ?\|)\s")
+_CELL = re.compile(r" \| |\n")
 _CLOSED = re.compile(r"</\w[\w -]{0,24}>")
+SHORT_STEM = 4
+"""Letters up to which a word is its own stem."""
+_ENDINGS = ("ing", "ed", "es", "s", "e", "d")
 _VALUE = re.compile(r'"((?:[^"\\]|\\.){16,20000})"|\'((?:[^\'\\]|\\.){16,20000})\'')
 _FIELD = re.compile(r"[ \t]{0,40}(?:- )?['\"]?[^\W\d][\w -]{0,30}['\"]?:(?:\s|$)")
 _BEGINNING = re.compile(r"[ \t]*[-*•#>\d<A-Z'\"\[{]")
@@ -65,8 +71,8 @@ class Passage:
     text: str
     """The sentence, cut: for the headline."""
     parts: tuple[tuple[str, bool], ...]
-    """The sentence and the two after it, and whether each is speech too: only the words of speech are the passage's,
-    not those of the text it was put into."""
+    """The sentence and the two after it but for items of a list, and whether each is speech too: only the words of
+    speech are the passage's, not those of the text it was put into."""
     acts: int
     """Classes of the verbs it asks for (of all its verbs when it asks for none)."""
     things: int
@@ -78,6 +84,8 @@ class Passage:
     """Classes of all its verbs."""
     delegated: bool
     """Whether the user told the agent to do what this text says."""
+    only_behind: bool = False
+    """Whether it was heard only for the sentence before it, which speaks to a machine."""
     promise: float = 0.0
     """How much it is worth remembering: its strength, whether it is to be said, and whether it names something."""
     telltale: float = 0.0
@@ -88,6 +96,8 @@ class Passage:
     """Telling words of the stretch, once somebody asked."""
     own: frozenset[str] | None = None
     """Telling words of the sentence alone, once somebody asked."""
+    stemmed: frozenset[str] | None = None
+    """The stems of its words and its numbers, once somebody asked."""
 
     @property
     def marks(self) -> dict[str, float]:
@@ -113,6 +123,13 @@ class Passage:
         return self.own
 
     @property
+    def stems(self) -> frozenset[str]:
+        """The stems of the words of the sentence alone, and its numbers."""
+        if self.stemmed is None:
+            self.stemmed = stems(self.text)
+        return self.stemmed
+
+    @property
     def delegated_strength(self) -> float:
         """The same when the user wants what it says done: only what speaks to a machine still counts in full."""
         return 1.0 - (1.0 - 0.5 * self.plain) * (1.0 - self.meta)
@@ -125,6 +142,20 @@ def telling(text: str) -> frozenset[str]:
         for word in TOKEN.findall(text.lower())
         if word not in STOP and len(word) > 1 and (len(word) > 2 or not word.isdigit())
     )
+
+
+def stem(word: str) -> str:
+    """``word`` without the endings that verbs and plurals take in English; other words are cut alike on both sides."""
+    if len(word) > SHORT_STEM:
+        for ending in _ENDINGS:
+            if word.endswith(ending) and len(word) - len(ending) >= SHORT_STEM - 1:
+                return word[: -len(ending)]
+    return word
+
+
+def stems(text: str) -> frozenset[str]:
+    """The stems of the words of ``text`` that say something, and its numbers."""
+    return frozenset(stem(word) for word in TOKEN.findall(text.lower()) if len(word) > 1 and word not in STOP)
 
 
 def legible(text: str) -> str:
@@ -184,6 +215,9 @@ def _divide(block: str, found: list[str]) -> None:
     if block.count('": ') + block.count("': ") >= 2 or block.count('":"') >= 2:
         _values(block, found)
         return
+    if block.count(" | ") >= 2:
+        _cells(block, found)
+        return
     if len(block) <= MAX_SENTENCE and _SPLITS.search(block) is None:
         if block and not block.isspace():
             found.append(block)
@@ -204,6 +238,13 @@ def _divide(block: str, found: list[str]) -> None:
             found += _pieces(piece)
         elif piece and not piece.isspace():
             found.append(piece)
+
+
+def _cells(block: str, found: list[str]) -> None:
+    """Adds the sentences among the cells of ``block``, which are rows of a table."""
+    for cell in _CELL.split(block):
+        if cell.count(" ") >= 3:
+            _divide(cell, found)
 
 
 def _values(block: str, found: list[str]) -> None:
@@ -253,13 +294,13 @@ def weighed(text: str, seq: int, *, delegated: bool = False) -> tuple[list[Passa
     return strongest(found), False
 
 
-def naming(text: str, seq: int, value: str, names: frozenset[str], *, delegated: bool) -> list[Passage]:
-    """The sentences of ``text`` that hold ``value`` and speak of what a tool is called by (``names``), in any words."""
+def naming(text: str, seq: int, value: str, stems: frozenset[str], *, delegated: bool) -> list[Passage]:
+    """The sentences of ``text`` that hold ``value`` and a word that a tool is called by (``stems``), in any words."""
     everything = sentences(text)
     found = []
     for at, sentence in enumerate(everything):
         low = sentence.lower()
-        if value not in sentence or names.isdisjoint(TOKEN.findall(low)) or is_record(low):
+        if value not in low or stems.isdisjoint(map(stem, TOKEN.findall(low))) or is_record(low):
             continue
         if not _asks(_heard(sentence), sentence):
             reading = read(low, TOKEN.findall(low), ascii_only=low.isascii(), tagged=False)
@@ -294,8 +335,11 @@ def _passages(text: str, seq: int, delegated: bool) -> list[Passage]:
         if reading is not None:
             heard[at] = reading
     kept = {at: reading for at, reading in heard.items() if _asks(reading, everything[at])}
-    kept |= _beside(everything, heard, kept)
-    return [_passage(everything, heard, kept[at], at, seq, delegated) for at in sorted(kept)]
+    behind = _behind(everything, heard, kept)
+    return [
+        _passage(everything, heard, reading, at, seq, delegated, only_behind=at in behind)
+        for at, reading in sorted((kept | behind).items(), key=itemgetter(0))
+    ]
 
 
 def _asks(reading: Reading | None, sentence: str) -> bool:
@@ -305,7 +349,7 @@ def _asks(reading: Reading | None, sentence: str) -> bool:
     )
 
 
-def _beside(everything: list[str], heard: dict[int, Reading], kept: dict[int, Reading]) -> dict[int, Reading]:
+def _behind(everything: list[str], heard: dict[int, Reading], kept: dict[int, Reading]) -> dict[int, Reading]:
     """What stands right behind a sentence that plainly speaks to a machine, whatever its words."""
     found: dict[int, Reading] = {}
     for at, reading in heard.items():
@@ -345,7 +389,14 @@ _EDGES = ".,;:!?\"'()[]<>*`-#"
 
 
 def _passage(
-    everything: list[str], heard: dict[int, Reading], reading: Reading, at: int, seq: int, delegated: bool
+    everything: list[str],
+    heard: dict[int, Reading],
+    reading: Reading,
+    at: int,
+    seq: int,
+    delegated: bool,
+    *,
+    only_behind: bool = False,
 ) -> Passage:
     cues, near = reading.cues, Cue.NONE
     for beside in range(max(0, at - 4), at + 5):
@@ -357,10 +408,12 @@ def _passage(
     speaks = 1.0 - (1.0 - own) * (1.0 - 0.85 * around)
     strength = 1.0 - (1.0 - plain) * (1.0 - speaks)
     telltale = NAMES_SOMETHING if any(_TELLING.search(one) for one in everything[at : at + 2]) else 0.0
+    after = range(at + 1, min(at + 3, len(everything)))
+    goes_on = [(everything[one], one in heard) for one in after if not _ITEM.match(everything[one])]
     return Passage(
         seq=seq,
         text=" ".join(everything[at].split())[:200],
-        parts=tuple((everything[one], one == at or one in heard) for one in range(at, min(at + 3, len(everything)))),
+        parts=((everything[at], True), *goes_on),
         acts=(reading.asked & ~Act.READ) or reading.asked or reading.acts,
         things=reading.things,
         plain=plain,
@@ -370,6 +423,7 @@ def _passage(
         telltale=0.0 if reading.asked & Act.SAY else telltale,
         said=reading.acts,
         delegated=delegated,
+        only_behind=only_behind,
     )
 
 

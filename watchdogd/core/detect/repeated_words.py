@@ -48,9 +48,9 @@ def repeated(text: str, trust: Trust, held: list[Passage]) -> tuple[float, Passa
         if share < SAID:
             continue
         risk = 0.72 * passage.strength * (1.0 if passage.plain else 0.5)
-        if passage.plain and len(own) > FEWEST_WORDS and not passage.delegated:
+        if passage.plain and len(own) > FEWEST_WORDS and not (passage.delegated and trust.delegates):
             risk = max(risk, 0.47)
-        if passage.meta >= SPEAKS and len(own) >= PHRASE and not passage.delegated:
+        if passage.meta >= SPEAKS and len(own) >= PHRASE and not (passage.delegated and trust.delegates):
             risk = max(risk, 0.47)
         risk *= share * (0.35 if _at_a_distance(low, own) else 1.0)
         if best is None or risk > best[0]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 MOST_BYTES = 262_144
 """Compressed bytes on the shelf; the oldest text goes first, and one that is larger by itself is cut to fit."""
-NEAR_CHARS = 48_000
+NEAR_CHARS = 32_000
 """Characters of the latest short texts."""
 HEAD, TAIL = 1_500_000, 500_000
 """Characters of one text that are kept."""
@@ -54,11 +54,14 @@ class Shelf:
         while self.near_chars > NEAR_CHARS:
             self.near_chars -= len(self.near.popleft()[2])
 
-    def near_with(self, value: str) -> Iterator[tuple[int, bool, str]]:
-        """The latest short texts that hold ``value`` as it is spelt."""
-        for one in self.near:
-            if value in one[2]:
-                yield one
+    def near_with(self, values: Sequence[str]) -> Iterator[tuple[int, bool, str, str]]:
+        """Event, whether delegated, which of ``values`` (lower case) a latest text holds, the stretch around it."""
+        for seq, delegated, text in self.near:
+            low = text.lower()
+            for value in values:
+                at = low.find(value)
+                if at >= 0:
+                    yield seq, delegated, value, text[max(0, at - BESIDE) : at + BESIDE]
 
     def put(self, text: str, seq: int, *, delegated: bool) -> None:
         """Keeps ``text``, which was read in event ``seq``."""
