@@ -15,9 +15,13 @@ from random import Random
 
 from tests.bench.peers import Gemini, OpenHands
 from tests.bench.sessions import sessions
+from tests.bench.wordings_fifth import FIFTH
+from tests.bench.wordings_fourth import FOURTH
 from tests.bench.wordings_fresh import FRESH
 from tests.bench.wordings_held import HELD
 from tests.bench.wordings_second import SECOND
+from tests.bench.wordings_seventh import SEVENTH
+from tests.bench.wordings_sixth import SIXTH
 from tests.bench.wordings_third import THIRD
 from watchdogd.app.detectors import detectors
 from watchdogd.commands.drill import alarms_of, blames
@@ -35,6 +39,9 @@ SETS: dict[str, Wordings] = {"development": SHIPPED, "second": SECOND, "held": H
 """Wordings: those that ship, those of rounds of repairs (each set was unseen when it was first measured), and those
 written after the last repair."""
 NEWEST = "fresh"
+OF_ERRORS: dict[str, Wordings] = {"fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH, "seventh": SEVENTH}
+"""Further sets of errors and outages alone. The outages of the fifth and the seventh never changed a rule: held out."""
+ERRORS = ("same-error", "error-burst", "unflagged-error-burst", "outage")
 PEERS: dict[str, Callable[[], OpenHands | Gemini]] = {"openhands": OpenHands, "gemini-cli": Gemini}
 BARS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("exact-loop", *(f"cycle-{one}" for one in range(2, 9))), (0.99, 1.0)),
@@ -93,7 +100,9 @@ def run() -> None:
     conformance(one)
     found = healthy()
     silent = untouched(one, found)
-    faults(one, _spread(silent, most))
+    runs = _spread(silent, most)
+    faults(one, runs)
+    errors(one, runs)
 
 
 def healthy() -> dict[str, list[Recording]]:
@@ -208,6 +217,16 @@ def faults(of: Bank, runs: Sequence[Recording]) -> None:
             _print(f"{kind}, {what}", {name: row.other for name, row in rows.items()}, None)
 
 
+def errors(of: Bank, runs: Sequence[Recording]) -> None:
+    """The faults of the errors channel in the sets of errors and outages alone."""
+    print(f"\n{'errors and outages':<30}{'must':>6}{'aim':>6}  " + "".join(f"{name:<25}" for name in OF_ERRORS))
+    for kind in ERRORS:
+        rows = {name: measured(kind, runs, of, words, peers=()) for name, words in OF_ERRORS.items()}
+        _print(kind, {name: row.ours for name, row in rows.items()}, None)
+        if kind == "outage":
+            _print(f"{kind}, blamed on the agent", {name: row.other for name, row in rows.items()}, None)
+
+
 def _print(kind: str, counts: dict[str, Count], peers: dict[str, Count] | None) -> None:
     must, aim = BARS.get(kind, (None, None))
     bars = f"{'' if must is None else f'{must:.0%}':>6}{'' if aim is None else f'{aim:.0%}':>6}"
@@ -231,7 +250,9 @@ def _share(estimate: Estimate | None) -> str:
     return f"{100 * estimate.value:5.1f} [{100 * estimate.low:.0f},{100 * estimate.high:.0f}]"
 
 
-def measured(kind: str, runs: Sequence[Recording], of: Bank, words: Wordings) -> Row:
+def measured(
+    kind: str, runs: Sequence[Recording], of: Bank, words: Wordings, peers: Iterable[str] = tuple(PEERS)
+) -> Row:
     """``kind`` in ``words`` put into each of ``runs``."""
     row = Row()
     for one in runs:
@@ -240,8 +261,8 @@ def measured(kind: str, runs: Sequence[Recording], of: Bank, words: Wordings) ->
         if made is None:
             continue
         _ours(kind, one.id, made, of, row)
-        for name, make in PEERS.items():
-            row.peers[name].take(one.id, _peer(make(), made.events, made.onset))
+        for name in peers:
+            row.peers[name].take(one.id, _peer(PEERS[name](), made.events, made.onset))
     return row
 
 

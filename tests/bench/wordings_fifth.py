@@ -1,7 +1,7 @@
 """A fifth set of outages and errors, written when the rules were frozen again.
 
-Outages of tunnels, storage, payment, mail, maps and telephones, in more tongues, hardly two of one product: held out, no
-rule was ever changed for them. The errors were used for a repair since. The rest is of the fresh set.
+Outages of tunnels, storage, payment, mail, maps and telephones, in more tongues, hardly two of one product: held out,
+no rule was ever changed for them. The errors were used for a repair since. The rest is of the fresh set.
 """
 
 from __future__ import annotations

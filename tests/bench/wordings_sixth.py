@@ -1,4 +1,4 @@
-"""A sixth set of outages and errors, written after the last repair; measured, and never used to change a rule.
+"""A sixth set of outages and errors: industry, storage, feeds, terse codes; used for a repair after it was measured.
 
 The rest is of the fresh set.
 """

@@ -106,16 +106,57 @@ _CODE = re.compile(
     r"|protected|static|const|let|var|val|type|try|catch|throw|raise|return|except|if|for|while|with|switch|match"
     r"|else)"
     r"\b.{0,120}[{(:;}\])]\s*$"
+    r"|(?:select|insert|update|delete|create|alter)\b.{1,120}\b(?:from|into|set|table|where)\b.{0,80};\s*$"
+    r"|[\w.]{1,40} = \S{1,40}\s*$|merge (?:pull request|branch|remote)\b"
     r"|[#@](?:define|include|ifdef|import|pragma)\b|diff --git|index [0-9a-f]{6,}|@@ -|(?:commit|\*) [0-9a-f]{6,40}\b"
-    r"|//|/\*|--- a/)"
+    r"|//|/\*|--- a/)",
+    re.IGNORECASE,
 )
 """A line of a program, of a difference, of a history of changes: something that was read."""
 _READ = re.compile(
-    r"\W{0,4}(?:subject|from|to|re|review|q|a|title):\s|\W{0,4}#{1,6} \w|.{0,120}\b(?:means? that|what to do"
+    r"\W{0,4}(?:subject|from|to|re|review|q|a|title|to do|(?:\w+ )?(?:notes?|article|summary|minutes|agenda|story"
+    r"|news"
+    r"|policy)):\s|\W{0,4}#{1,6} \w|.{0,120}\b(?:means? that|what to do"
     r"|how to|an? (?:short )?introduction|chapter \d|page \d)\b",
     re.IGNORECASE,
 )
 """A heading, a letter's head, a question, an explanation: something that was written for people."""
+
+
+_LOGGED = re.compile(r"\W?(?:\w{3} +\d{1,2} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d|[\w./-]{1,60}:\d{1,6}:)")
+"""A line of a log, or found in a file."""
+_SUCCEEDED = re.compile(
+    r"(?<!not )(?<!not be )(?<!n't )(?<!n't be )\b(?:created|sent|added|assigned|saved|updated|booked|scheduled"
+    r"|approved"
+    r"|completed|restored|finished|resolved|passed|set up|is reached|installed|uploaded)\b|\.\.\. ok\b"
+)
+_TOLD_OF = re.compile(
+    r"\b(?:when (?:it|they|you|the)|if (?:it|they|you|the)|whenever|in case|last (?:week|month|night|year)|yesterday"
+    r"|since"
+    r"|will be|would be|might|used to|risk of|reported that|policy)\b|\b(?:dropped|failed|lost|errors?"
+    r"|retries)\s?[:=]?\s?0\b"
+)
+"""Something wrong that is told of, expected or counted, and not happening now."""
+_ALL_WELL = re.compile(
+    r"没有(?:错误|问题)|无错误|(?:エラー|問題)は?ありません|오류가 없|ошибок (?:нет|не)|нет ошибок"
+    r"|keine (?:fehler|probleme)"
+    r"|sin errores"
+    r"|aucune? (?:erreur|problème)|nessun errore|sem erros|geen (?:fouten|problemen)|brak błędów|inga fel"
+    r"|ohne (?:fehler|probleme)"
+)
+"""No errors, in other languages."""
+
+
+def reports(head: str) -> bool:
+    """Whether ``head`` tells of something done, or of trouble of others, of before, of what would be if."""
+    low = head.lower()
+    return any(one.search(low) is not None for one in (_SUCCEEDED, _TOLD_OF, _ALL_WELL)) or logged(head)
+
+
+def logged(head: str) -> bool:
+    """Whether at least two of its lines come from a log, or were found in files."""
+    lines = head.split("\n", 8)
+    return len(lines) > 1 and sum(_LOGGED.match(line) is not None for line in lines) > 1
 
 
 def read_aloud(line: str) -> bool:
@@ -146,12 +187,12 @@ def denied(head: str, *, quotes: bool = True) -> tuple[bool, bool]:
         low = faultless(low)
         bare = low if quotes else _QUOTED.sub(" ", low)
         low = bare if len(bare.split()) > 1 else low
-    if "没有错误" in low or "无错误" in low:
+    if _ALL_WELL.search(low) or low.strip(" .!") == "unknown":
         return False, False
     if _FOREIGN.search(low) or (not low.isascii() and any(one in low for one in _SCRIPTS)):
         return True, True
     own, strong = own_points(low), _STRONG.search(low) is not None
-    if not strong and own < PLAIN and _DONE.search(low):
+    if not strong and own < PLAIN and (_DONE.search(low) or _SUCCEEDED.search(low)):
         return False, False
     return strong or own > 0 or _NEGATIVE.search(low) is not None or _NEGATED.search(low) is not None, (
         strong or own >= PLAIN

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watchdogd.core.detect.error_words import CURT_CHARS, denied, faultless, labelled, read_aloud
+from watchdogd.core.detect.error_words import CURT_CHARS, denied, faultless, labelled, logged, read_aloud, reports
 from watchdogd.core.detect.keys import text_key
 from watchdogd.core.detect.outage_signs import core_of, is_outage, speaks_of_outage
 from watchdogd.core.events import Text, ToolFinished
@@ -100,7 +100,7 @@ _FIRST_LINE = re.compile(
     r"\W{0,8}(?:[\w.]{1,40}[ :/-]\s?){0,3}(?:err(?:or)?|fatal|panic|exception|fail(?:ed|ure)?|abort(?:ed|ing)?"
     r"|denied|invalid|rejected|refused)\b(?!\W{1,3}\d+\.\d|\W{1,3}0\b|\.\w|/)\W"
     r"|\W{0,8}[\w.]{0,80}(?:Error|Exception|Fault|Failure)\b(?!\.\w)"
-    r"|\W{0,8}[EF][A-Z]?\d{3,5}\b",
+    r"|\S{0,120}?[(:]\d{1,6}[,:]\d{1,4}\)?:? (?:fatal )?error\b|\W{0,8}[EF][A-Z]?\d{3,5}\b",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
@@ -110,7 +110,7 @@ _NAMED = re.compile(
 """An exception by its name, and what it says."""
 _COUNTS = re.compile(
     r"\W{0,8}(?:(?!fail|err|fatal)\w{1,30}[: ]{1,2}){0,3}\d{1,6} (?:failed|failures?|errors?|passed|warnings?"
-    r"|tests?)\b"
+    r"|tests?|matches|results?|hits)\b"
     r"|.{0,120}\b\d{1,6} passed\b",
     re.IGNORECASE,
 )
@@ -168,17 +168,16 @@ def says_error(text: Text, habit: Habit, code: int | None = None) -> bool:
     if head[0] in "{[(<" and not _PREFIX.match(head):
         return _structured(head, short=short)
     line = head.partition("\n")[0][:200]
-    if _COUNTS.match(line) or read_aloud(line):
+    if _COUNTS.match(line) or read_aloud(line) or (code is None and logged(head)):
         return _TRACE.search(head) is not None  # "3 failed, 9 passed" is a report
     points = int(short) + (habit.odd(head) if short else 0) + (code == 1) + _shaped(head, line)
     if short and points < ENOUGH:
         negative, strong = denied(head, quotes=False)
         points += negative + (strong and len(head) <= CURT_CHARS)
         points += negative and not strong and len(head.split(None, CURT_WORDS + 1)) <= CURT_WORDS
-        if negative and points < ENOUGH and (_PROGRAM.match(line) or speaks_of_outage(head)):
-            points += 1
-        elif points < ENOUGH and speaks_of_outage(head):
-            points += 2
+        if points < ENOUGH:
+            outage = 2 * (speaks_of_outage(head) and not reports(head))
+            points += max(negative and _PROGRAM.match(line) is not None, outage - negative)
     return points >= ENOUGH
 
 
