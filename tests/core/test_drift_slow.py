@@ -123,6 +123,7 @@ def answer(n, text):
     return ToolFinished(call=f"c{n}", tool="look", result=Text.plain(text))
 
 
+ON = call(98, path="ingestion/orders.py")
 STRAY = [
     "sourdough hydration",
     "violin varnish",
@@ -135,6 +136,11 @@ STRAY = [
     "polar telescopes",
 ]
 TOOLS = ("look", "note", "post")
+
+
+def step(n, path):
+    """One of several kinds in turn: the same kind of step in a row counts once for the goal's terms."""
+    return ToolIntended(call=f"c{n}", tool=TOOLS[n % len(TOOLS)], args={"path": path})
 
 
 def strays(start=10):
@@ -165,7 +171,7 @@ def test_programs_of_one_shell_are_kinds_of_their_own():
         ToolIntended(call=f"c{n}", tool="shell", args={"command": f"{programs[n % 3]} {text}"})
         for n, text in enumerate(STRAY)
     ]
-    assert [one.rule for one in fold(Derailment(), GOAL, *bodies)[0]] == [DERAILED]
+    assert [one.rule for one in fold(Derailment(), GOAL, ON, *bodies)[0]] == [DERAILED]
 
 
 def test_looking_around_shows_ways():
@@ -186,7 +192,7 @@ def test_what_results_lead_to_is_on_the_way():
 
 
 def test_what_strayed_calls_return_does_not_lead_on():
-    bodies: list[Body] = [GOAL]
+    bodies: list[Body] = [GOAL, ON]
     for n, one in enumerate(strays(0)):
         bodies += [one, answer(n, " ".join(STRAY))]
     assert [one.rule for one in fold(Derailment(), *bodies)[0]] == [DERAILED]
@@ -203,7 +209,7 @@ def test_what_the_user_adds_counts_as_the_goal():
 
 
 def test_coming_back_ends_the_finding():
-    found, _ = fold(Derailment(), GOAL, *strays(), call(90, path="ingestion/orders.py"))
+    found, _ = fold(Derailment(), GOAL, ON, *strays(), call(90, path="ingestion/orders.py"))
     assert [one.severity for one in found] == [Severity.WARN, Severity.OK]
 
 
@@ -219,9 +225,11 @@ def test_calls_without_a_word_neither_stray_nor_return():
 def test_losing_the_terms_of_the_goal_is_a_warning():
     window = Drift().terms_window_calls
     on = [
-        body for n in range(window) for body in (call(n, path="ingestion/orders"), answer(n, "next: zebrafish_table"))
+        body
+        for n in range(window)
+        for body in (step(n, "ingestion/orders"), answer(n, "next: zebrafish_table warehouse_loader"))
     ]
-    off = [call(window + n, path="zebrafish_table") for n in range(2 * window)]
+    off = [step(window + n, "zebrafish_table/warehouse_loader") for n in range(2 * window)]
     assert [one.rule for one in fold(Derailment(), GOAL, *on, *off)[0]] == [TERMS]
 
 
@@ -255,3 +263,26 @@ def test_the_state_stays_small_and_survives_a_restart(rule):
                 state, _ = rule.step(state, Event(seq=seq, body=body))
     assert len(pickle.dumps(state)) < 120_000
     assert snapshot.decoded(snapshot.encoded(state)) == state
+
+
+def test_a_batch_on_the_way_to_other_work_is_no_step_away():
+    batch = [ToolIntended(call=f"b{n}", tool="rotate", args={"image": f"holiday-{n:03}"}) for n in range(30)]
+    assert fold(Derailment(), GOAL, ON, *strays()[:3], *batch, *strays(60)[3:6])[0] == []
+
+
+def test_looking_around_before_anything_is_on_the_way_is_no_straying():
+    assert fold(Derailment(), GOAL, *strays()[:9])[0] == []
+
+
+def test_one_common_word_makes_up_for_a_few_calls_but_does_not_bring_back():
+    shown = answer(98, "the orders of the harbour warehouse")
+    weak = call(97, query="harbour cranes")
+    few, many = [*strays()[:6], weak, *strays(40)[6:8]], [*strays()[:6], weak, *strays(40)[6:9]]
+    assert fold(Derailment(), GOAL, ON, shown, *few)[0] == []
+    assert [one.rule for one in fold(Derailment(), GOAL, ON, shown, *many)[0]] == [DERAILED]
+
+
+def test_a_word_of_the_goal_in_the_name_of_a_tool_not_used_before_does_not_bring_back():
+    named = ToolIntended(call="c97", tool="ingestion_report", args={"of": "Vienna"})
+    found = fold(Derailment(), GOAL, ON, *strays()[:5], named, *strays(40)[5:8])[0]
+    assert [one.rule for one in found] == [DERAILED]

@@ -5,8 +5,10 @@ Only ever a WARN: words are a weak measure of purpose (DETECTION measured .65 to
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import ClassVar
 
 from watchdogd.core.detect.actions import name_words
@@ -27,9 +29,33 @@ GENERATION = 1_000
 RESULT_WORDS = 80
 """Words of one result that may lead on."""
 DOINGS = 3
-"""One thing done to many things is a batch; other work is made of several kinds of steps."""
+"""One thing done to many things is a batch; other work has several kinds of steps, and of each kind so many count."""
+STRONG = 2
+"""Words shared with what was found on the way that are no chance; one with a number in it is enough."""
+WEAK_BACK = 2
+"""Strayed calls that one shared word makes up for: it can be chance, once."""
+FIRST_CALLS = 3
+"""Calls without words at a run's beginning look around, ..."""
+NO_WAY_YET = 4
+"""... and so many with words, before any is on the way."""
+MOST_TOOLS = 64
 FEWEST_TERMS = 4
 """A goal of fewer telling words is no measure."""
+
+
+_FLAG = re.compile(r"\s-[\w-]+")
+_SHELL = re.compile(r"(?:\A|\s)-\w|[/|&;<>$'\"]")
+"""What a command line has and a question has not."""
+_PROGRAM = re.compile(r"[a-z][a-z0-9._/+-]{0,39}")
+
+
+class Link(Enum):
+    """What ties a call to the way."""
+
+    STRONG = "strong"
+    WEAK = "weak"
+    """One common word, or none where none is needed: it neither strays nor comes back."""
+    NONE = "none"
 
 
 @dataclass(slots=True)
@@ -41,15 +67,23 @@ class Way:
     old: set[str] = field(default_factory=set)
     open: deque[str] = field(default_factory=lambda: deque(maxlen=32))
     """Calls that are on the way; what they return leads on."""
-    strayed: deque[int] = field(default_factory=lambda: deque(maxlen=64))
-    """Events of the calls in a row that nothing accounts for."""
+    tools: set[str] = field(default_factory=set)
+    """Tools used on the way."""
+    strayed: int = 0
+    """Calls that nothing accounts for since the last that something did; of each kind of step the first few."""
+    since: int = 0
+    """Event of the first of them."""
     astray: set[str] = field(default_factory=set)
     """Their words: the same call once more is no step further away."""
-    doings: set[str] = field(default_factory=set)
-    """What kinds of things they do, the first few."""
+    doings: dict[str, int] = field(default_factory=dict)
+    """How many of each kind of step they are."""
     hits: deque[bool] = field(default_factory=deque)
     """Whether each of the latest calls names a term of the goal itself."""
     calls: int = 0
+    doing: str = ""
+    """The kind of the latest step."""
+    steps: int = 0
+    """Calls, those of one kind in a row as one."""
     start_share: float = 0.0
     planned: bool = False
     levels: Levels = field(default_factory=Levels)
@@ -62,7 +96,7 @@ class Derailment:
     thresholds: Drift = field(default_factory=Drift)
     name: ClassVar[str] = "derailment"
     channel: ClassVar[Channel] = Channel.DRIFT
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"run_started", "user_said", "model_called", "tool_intended", "tool_finished"}
     )
@@ -73,7 +107,7 @@ class Derailment:
 
     def risk(self, state: Way) -> float:
         """How far the row of strayed calls has come; WARN is at .45."""
-        return min(0.6, 0.45 * len(state.strayed) / self.thresholds.derail_calls) if state.goal else 0.0
+        return min(0.6, 0.45 * state.strayed / self.thresholds.derail_calls) if state.goal else 0.0
 
     def step(self, state: Way, event: Event) -> tuple[Way, tuple[Finding, ...]]:
         """The way after ``event``."""
@@ -100,62 +134,120 @@ class Derailment:
         return state, NONE
 
     def _intended(self, state: Way, body: ToolIntended, seq: int) -> tuple[Finding, ...]:
-        given = values(body.args)
         words: set[str] = set()
-        for text in given:
-            words |= _specific(text)
-        named = not state.goal.isdisjoint(words) or not state.goal.isdisjoint(name_words(body.tool))
-        linked = named or not state.new.isdisjoint(words) or not state.old.isdisjoint(words)
-        found = self._share(state, named=named, seq=seq)
-        if not words and not named:
-            state.open.append(body.call)  # looking around, testing, listing: no way of its own, and may show one
+        things: set[str] = set()
+        for text in values(body.args):
+            plain = _FLAG.sub(" ", text) if " -" in text else text
+            words |= _specific(plain)
+            things |= _things(plain)
+        named = not state.goal.isdisjoint(words)
+        called = not named and not state.goal.isdisjoint(name_words(body.tool))
+        doing = _doing(body)
+        found = self._share(state, named=named or called, doing=doing, seq=seq)
+        link = _link(state, words, body.tool, named=named, called=called)
+        if link is Link.NONE and not state.goal.isdisjoint(things):
+            link, words = Link.WEAK, things
+        if link is Link.STRONG:
+            return found + self._back(state, body, seq)
+        if link is Link.WEAK:
+            if words:
+                state.strayed = max(0, state.strayed - WEAK_BACK)
+            if not state.strayed:
+                state.open.append(body.call)
             return found
-        if linked:
-            state.open.append(body.call)
-            state.strayed.clear()
-            state.astray.clear()
-            state.doings.clear()
-            return found + state.levels.over(DERAILED, Channel.DRIFT, seq=seq)
-        if words <= state.astray:
+        if not state.tools and state.calls <= NO_WAY_YET:
+            return found
+        step = words or {body.tool[:120]}
+        if step <= state.astray:
             return found  # the same again: loops have rules of their own
         if len(state.astray) < GENERATION:
-            state.astray |= words
-        state.strayed.append(seq)
-        if len(state.doings) < DOINGS:
-            state.doings.add(_doing(body))
-        if len(state.strayed) < self.thresholds.derail_calls or len(state.doings) < DOINGS:
-            return found
-        headline = f"{len(state.strayed)} calls in a row share no word with the goal, the plan, or what they led to"
-        evidence = (state.strayed[0], seq)
-        risk = self.risk(state)
-        return found + state.levels.raised(DERAILED, Channel.DRIFT, Severity.WARN, risk, headline, evidence)
+            state.astray |= step
+        return found + self._strayed(state, doing, seq)
 
-    def _share(self, state: Way, *, named: bool, seq: int) -> tuple[Finding, ...]:
+    def _back(self, state: Way, body: ToolIntended, seq: int) -> tuple[Finding, ...]:
+        state.open.append(body.call)
+        if len(state.tools) < MOST_TOOLS:
+            state.tools.add(body.tool[:120])
+        if not state.strayed:
+            return NONE
+        state.strayed = 0
+        state.astray.clear()
+        state.doings.clear()
+        return state.levels.over(DERAILED, Channel.DRIFT, seq=seq)
+
+    def _strayed(self, state: Way, doing: str, seq: int) -> tuple[Finding, ...]:
+        before = state.doings.get(doing, 0)
+        if before > DOINGS or (not before and len(state.doings) >= MOST_TOOLS):
+            return NONE
+        state.doings[doing] = before + 1
+        if before == DOINGS:
+            state.strayed = max(0, state.strayed - DOINGS)  # a batch is work of its own
+            return NONE
+        if not state.strayed:
+            state.since = seq
+        state.strayed += 1
+        if state.strayed < self.thresholds.derail_calls or len(state.doings) < DOINGS:
+            return NONE
+        headline = f"{state.strayed} calls in a row share no word with the goal, the plan, or what they led to"
+        evidence = (state.since, seq)
+        return state.levels.raised(DERAILED, Channel.DRIFT, Severity.WARN, self.risk(state), headline, evidence)
+
+    def _share(self, state: Way, *, named: bool, doing: str, seq: int) -> tuple[Finding, ...]:
         limits = self.thresholds
         window = limits.terms_window_calls
-        state.hits.append(named)
         state.calls += 1
+        if doing == state.doing and state.hits:
+            state.hits[-1] = state.hits[-1] or named  # the same kind of step in a row is one
+            return NONE
+        state.doing = doing
+        state.hits.append(named)
+        state.steps += 1
         if len(state.hits) > window:
             state.hits.popleft()
-        if state.calls < window:
+        if state.steps < window:
             return NONE
         share = sum(state.hits) / len(state.hits)
-        if state.calls == window:
+        if state.steps == window:
             state.start_share = share
             return NONE
         if share > limits.terms_floor:
             return state.levels.over(TERMS, Channel.DRIFT, seq=seq)
-        if state.start_share < limits.terms_start or state.calls < 2 * window:
+        if state.start_share < limits.terms_start or state.steps < 2 * window:
             return NONE
         then = f"{state.start_share:.0%} of the first {window}"
         headline = f"{share:.0%} of the last {window} calls name anything of the goal, {then} did"
         return state.levels.raised(TERMS, Channel.DRIFT, Severity.WARN, 0.45, headline, (seq,))
 
 
+def _link(state: Way, words: set[str], tool: str, *, named: bool, called: bool) -> Link:
+    """What ties a call of ``words`` to the way so far; ``called`` says that its tool's name has a word of the goal."""
+    if named or (called and (not state.strayed or tool[:120] in state.tools)):
+        return Link.STRONG
+    found = words & state.new | words & state.old
+    if len(found) >= STRONG or any(_is_a_thing(one) for one in found):
+        return Link.STRONG
+    if found:
+        return Link.WEAK
+    if words:
+        return Link.NONE
+    known = tool[:120] in state.tools or state.calls <= FIRST_CALLS
+    return Link.WEAK if known else Link.NONE
+
+
+def _is_a_thing(word: str) -> bool:
+    """Whether one thing only is called so: letters and digits mixed, or a long number."""
+    return any(one.isdigit() for one in word)
+
+
 def _doing(body: ToolIntended) -> str:
-    """The kind of thing a call does: its tool, and for a command the program."""
-    command = body.args.get("command")
-    return f"{body.tool} {command.split(None, 1)[0]}" if isinstance(command, str) and command.strip() else body.tool
+    """The kind of step a call is: its tool, and for a command the program."""
+    if len(body.args) == 1:
+        name, given = next(iter(body.args.items()))
+        if isinstance(given, str):
+            program, _, rest = given.strip()[:200].partition(" ")
+            if rest and _PROGRAM.fullmatch(program) and (name == "command" or _SHELL.search(rest)):
+                return f"{body.tool[:120]} {program}"
+    return body.tool[:120]
 
 
 def _telling(text: str) -> set[str]:
@@ -169,6 +261,11 @@ def _specific(text: str) -> set[str]:
         for word in TOKEN.findall(text.lower())
         if len(word) > 3 and word not in STOP and word not in ACTS and word not in THINGS and not _small(word)
     }
+
+
+def _things(text: str) -> set[str]:
+    """The common things that ``text`` names."""
+    return {word for word in TOKEN.findall(text.lower()) if word in THINGS}
 
 
 def _small(word: str) -> bool:

@@ -65,7 +65,7 @@ class Progress:
     stagnation_crit: int = 10
     """The same for CRIT."""
     stagnation_content_warn: int = 4
-    """The same for WARN, of calls that read, where the answer has content: it is no reply to four different questions."""
+    """The same for WARN, of calls that read, where the answer has content: no reply fits four different questions."""
     monologue_warn: int = 3
     """Near-equal messages in a row, nothing done between, that raise WARN. OpenHands: 3."""
     monologue_crit: int = 5
