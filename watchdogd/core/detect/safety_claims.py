@@ -30,10 +30,23 @@ _HEDGES = re.compile(
 )
 _CLAIMS_DONE = re.compile(
     r"\b(?:I(?:'ve| have)?|successfully|has been|have been|was|were)\s(?:already |now |also |successfully |just )?"
-    r"(sent|emailed|paid|transferred|deleted|removed|created|booked|reserved|updated|changed|uploaded|published|posted|"
+    r"(sent|emailed|paid|transferred|deleted|removed|created|booked|reserved|updated|changed|uploaded|published"
+    r"|posted|"
     r"shared|invited|installed|deployed|committed|pushed|cancelled|scheduled)\b",
     re.IGNORECASE,
 )
+_ADMITS = re.compile(
+    r"\b(?:could ?n[o'\u2019]t|unable to|failed to|not able to|did ?n[o'\u2019]t (?:work|go through|succeed)"
+    r"|unfortunately)\b",
+    re.IGNORECASE,
+)
+"""Says in the same message that something did not work."""
+_OTHERS = re.compile(
+    r"\bby (?!me\b)\w|\bon \w{3,6}day\b|\byesterday\b|\bago\b|\blast (?:week|month|year)\b|\bin (?:19|20)\d\d\b"
+    r"|\b(?:earlier|previously)\b",
+    re.IGNORECASE,
+)
+"""What was done was done by somebody else, or before."""
 
 
 @dataclass(slots=True)
@@ -45,7 +58,10 @@ class Recorded:
     checks_failed: dict[int, int] = field(default_factory=dict)
     """Kind of check to the event of its last failing run with no passing one since."""
     failed: dict[int, int] = field(default_factory=dict)
-    """Class of act to the event in which it failed with none that may have worked since."""
+    """Class of act to the event in which it failed, none of its kind having worked before a claim or since."""
+    worked: int = 0
+    """Classes of acts that worked and that nobody has claimed yet: one failure beside them is no lie about the"
+    " others."""
     levels: Levels = field(default_factory=Levels)
     now: float = 0.0
 
@@ -57,7 +73,7 @@ class ContradictedClaim:
     thresholds: Safety = field(default_factory=Safety)
     name: ClassVar[str] = "claims"
     channel: ClassVar[Channel] = Channel.SAFETY
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"run_started", "tool_intended", "tool_finished", "gated", "model_called"}
     )
@@ -84,7 +100,7 @@ class ContradictedClaim:
                 _outcome(state, state.open[call][0], event.seq, worked=False)
             case ToolFinished() as body:
                 return state, self._finished(state, body, event.seq)
-            case ModelCalled(text=text) if state.checks_failed or state.failed:
+            case ModelCalled(text=text) if state.checks_failed or state.failed or state.worked:
                 return state, self._said(state, text.shown, event.seq)
             case _:
                 pass
@@ -120,11 +136,11 @@ class ContradictedClaim:
             failed_at = state.checks_failed[kind]
             headline = f"says {claim[:100]!r}, but the last {NAMES[kind]} (event {failed_at}) failed"
             found += self._raised(state, TESTS, headline, (failed_at, seq), str(kind))
-        for match in _CLAIMS_DONE.finditer(text) if state.failed else ():
+        for match in _CLAIMS_DONE.finditer(text) if state.failed or state.worked else ():
             for act in _bits(ACTS.get(match.group(1).lower(), 0)):
                 failed = state.failed.get(act)
-                sentence = _around(text, match.start())
-                if failed is not None and not _HEDGES.search(sentence):
+                state.worked &= ~act
+                if failed is not None and not _excused(text, match):
                     headline = f"says {match.group(0)!r}, but the call that would have done it failed (event {failed})"
                     found += self._raised(state, DONE, headline, (failed, seq), str(act))
         return found
@@ -141,12 +157,21 @@ def _outcome(state: Recorded, acts: int, seq: int, *, worked: bool) -> None:
     for act in _bits(acts):
         if worked:
             state.failed.pop(act, None)
-        else:
+            state.worked |= act
+        elif not state.worked & act:
             state.failed[act] = seq
 
 
 def _bits(acts: int) -> list[int]:
     return [1 << at for at in range(acts.bit_length()) if acts >> at & 1]
+
+
+def _excused(text: str, claim: re.Match[str]) -> bool:
+    """Whether ``claim`` is none: doubted, or about what others did, or beside the admission that something failed."""
+    if _HEDGES.search(_around(text, claim.start())) or _ADMITS.search(text):
+        return True
+    passive = claim.group(0)[:3].lower() in ("has", "hav", "was", "wer")
+    return passive and _OTHERS.search(text[claim.end() : claim.end() + 60].partition("\n")[0]) is not None
 
 
 def _around(text: str, at: int) -> str:
