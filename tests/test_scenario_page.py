@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -87,3 +88,40 @@ def test_the_example_runs_as_it_stands(folder: Path, answer: str, report: str | 
     assert (written.read_text() if written.exists() else None) == report
     assert said[1].startswith("They begin with 10.")
     assert said[-1].endswith(last)
+
+
+ON_A_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(2, termios.TIOCSCTTY)
+from watchdogd.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(not HAVE_MOSQUITTO, reason="mosquitto is not installed")
+@pytest.mark.timeout(240)
+def test_a_terminal_that_closes_ends_the_daemon_in_order_and_nothing_is_left(folder: Path) -> None:
+    (folder / "tmp").mkdir()
+    master, slave = pty.openpty()
+    daemon = Daemon(root=folder)
+    try:
+        daemon.process = subprocess.Popen(
+            [sys.executable, "-c", ON_A_TERMINAL, "run"],
+            cwd=folder,
+            env={**ENV, "TMPDIR": str(folder / "tmp")},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        said = b""
+        while b"Ctrl-C" not in said:
+            said += os.read(master, 65536)
+        assert b"total: when somebody asks" in said
+        daemon.until("an overseer", lambda: bool(daemon.pids("overseer")))
+        os.close(master)
+        assert daemon.process.wait(60) == 0
+        daemon.until("nothing to be left", lambda: not daemon.left())
+    finally:
+        daemon.end()

@@ -47,21 +47,21 @@ class Ending:
 
     def show(self, out: Console, *, kept: Path | None) -> None:
         """Prints what happened, what it cost, where the record is, what to try next."""
-        tally = self.tally
+        tally, piped = self.tally, not out.is_terminal
         for check in self.checks:
-            out.print(f"{'[green]✓[/]' if check.good else '[bold red]✗[/]'} {escape(check.text)}", soft_wrap=True)
+            out.print(f"{'[green]✓[/]' if check.good else '[bold red]✗[/]'} {escape(check.text)}", soft_wrap=piped)
         out.print(
             f"[bold]What happened[/]  {counted(tally.calls, 'call')} ran, {tally.refused} refused, "
             f"{counted(tally.nudges, 'nudge')}, {counted(tally.pauses, 'pause')}, "
             f"{counted(tally.questions, 'question')} to people, {counted(tally.verdicts, 'verdict')}, "
             f"{counted(tally.checkpoints, 'checkpoint')}, {tally.returns} returned to, "
             f"{counted(tally.events, 'event')}; worst health {tally.worst.value}",
-            soft_wrap=True,
+            soft_wrap=piped,
         )
         out.print(
             f"[bold]What it cost[/]   worker ${tally.worker_usd:.4f}, watching ${tally.judge_usd:.4f} "
             "[dim](scripted usage at the price table's rates; nothing was spent)[/]",
-            soft_wrap=True,
+            soft_wrap=piped,
         )
         if kept is not None:
             out.print(f"[bold]The record[/]     {escape(str(self.state_dir))}", soft_wrap=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -21,7 +23,7 @@ from watchdogd.app.supervisor import Daemon, supervise
 from watchdogd.commands.asking import Config
 from watchdogd.commands.client import config_of
 from watchdogd.commands.notify import told
-from watchdogd.core.errors import BusDown, ConfigError, ModelError, RecordError
+from watchdogd.core.errors import BusDown, ConfigError, ModelError, Problem, RecordError
 from watchdogd.core.policy import Policy
 from watchdogd.settings import secrets
 from watchdogd.settings.load import load
@@ -31,8 +33,9 @@ from watchdogd.settings.trigger import AtStart, OnRequest, next_start
 
 
 def say(text: str) -> None:
-    """A line for the journal."""
-    print(text, file=sys.stderr, flush=True)
+    """A line for the journal; one that cannot be written (the terminal is gone) must not end the watching."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def starts(mission: Mission, now: datetime) -> str:
@@ -96,7 +99,8 @@ def run(
 ) -> None:
     """Run the daemon in the foreground until Ctrl-C or SIGTERM. SIGHUP reads the policy anew.
 
-    On a terminal it begins with a summary; elsewhere it writes lines for the journal to stderr.
+    On a terminal it begins with a summary, and ends in order when that terminal closes; elsewhere it writes lines for
+    the journal to stderr.
     """
     path = config_of(config)
     loaded = load(path, env=os.environ)
@@ -107,7 +111,12 @@ def run(
     for warning in loaded.warnings:
         say(f"warning: {warning}")
 
+    on_terminal = sys.stderr.isatty()
+
     def reload() -> Policy:
+        if on_terminal and not sys.stderr.isatty():  # a terminal that closes says SIGHUP too
+            signal.raise_signal(signal.SIGTERM)
+            raise ConfigError([Problem(file="SIGHUP", line=0, key="", text="the terminal is gone: ending in order")])
         found = load_policy(path, env=os.environ, before=loaded.settings)
         for key in found.restart:
             say(f"{key} has changed too; it counts after a restart")
