@@ -27,6 +27,8 @@ class Attempts:
 
     last: deque[tuple[int, bool]] = field(default_factory=deque)
     row: int = 0
+    bad: int = 0
+    """How many of them failed."""
 
 
 @dataclass(slots=True)
@@ -73,9 +75,12 @@ class Outage:
     ) -> tuple[Finding, ...]:
         one, limits = state.sides[side], self.thresholds
         one.last.append((seq, failed))
+        one.bad += failed
         if len(one.last) > WINDOW:
-            one.last.popleft()
+            one.bad -= one.last.popleft()[1]
         one.row = one.row + 1 if failed else 0
+        if not one.bad and not state.levels.up:
+            return NONE
         bad = tuple(seq for seq, missed in one.last if missed)
         if len(alone) > len(bad):
             bad = alone
@@ -91,6 +96,8 @@ class Outage:
 
 def _of_tool(state: Reach, call: Call, *, failed: bool) -> tuple[int, ...]:
     """The events in which the tool of ``call`` failed so, with none in between in which it worked."""
+    if not failed and not state.tools:
+        return ()
     tool = call.tool[:120]
     for name in [name for name, number in state.numbers.items() if call.number - number > LONG_WINDOW]:
         del state.numbers[name], state.tools[name]
