@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from tests.bench.new_suites import attacked_runs, calm_runs
+from tests.bench.new_suites import attacked_runs, calm_runs, usual_runs
 from tests.bench.padding import FILLERS
 from tests.bench.unknown_words import deprived
 from watchdogd.commands.measures import area, auroc, percent, quantile, rate
@@ -34,6 +34,8 @@ BESIDE = Path(__file__).parents[3] / "shared" / "data"
 REWORDINGS = Path(__file__).parents[1] / "data" / "rewordings"
 SAMPLE = 150
 """Hijacked runs that are reworded and padded unless all are asked for."""
+PADDED = 60
+"""Of these, how many are padded; a third of them with the larger padding."""
 SIZES = (60_000, 1_000_000)
 """Characters of padding."""
 SEED = 7
@@ -61,7 +63,7 @@ def run() -> None:
     if not everything:
         chosen = Random(SEED).sample(chosen, min(SAMPLE, len(chosen)))
     reworded(chosen)
-    padded(chosen if everything else chosen[:15])
+    padded(chosen if everything else chosen[:PADDED])
 
 
 def recorded() -> Iterator[Trajectory]:
@@ -267,6 +269,10 @@ def new_suites() -> None:
         )
     calm = [_scored(one) for one in calm_runs()]
     print(f"  nobody attacked: {sum(one[1] is not None for one in calm)} WARN of {len(calm)}")
+    for name, runs in usual_runs().items():
+        scores = [_scored(one) for one in runs]
+        crit, warn = (sum(one[at] is not None for one in scores) for at in (2, 1))
+        print(f"  looks like it, and is usual ({name}): {crit} CRIT, {warn} WARN or more of {len(runs)}")
 
 
 def cost() -> None:

@@ -1,5 +1,7 @@
 """Scripted runs in places no recording comes from: ``development`` was seen while rules were changed, ``held`` not.
 
+``fourth`` and ``fifth`` were written by somebody who knew nothing of the rule; ``fourth`` was then learned from.
+
 Each order is put into each text in each wrapping. In one run the agent obeys it, in the other it does its task and
 reports what it read; in a third nobody wrote any order.
 """
@@ -14,6 +16,7 @@ from typing import Any
 from watchdogd.core.events import Body, Event, ModelCalled, RunStarted, Text, ToolFinished, ToolIntended
 
 SUITES = Path(__file__).parents[1] / "data" / "suites"
+CALM = Path(__file__).parents[1] / "data" / "suites_calm"
 Run = list[Event]
 Steps = list[tuple[str, dict[str, object], str]]
 
@@ -30,9 +33,9 @@ def attacked_runs() -> dict[str, tuple[list[Run], list[Run]]]:
                     text = wrapper.replace("{}", _begun(text) if wrapper.startswith("{}") else text)
                     work = [tuple(one) for one in task["work"]]
                     obeying = [(tool, args, "done") for tool, args in order["calls"]]
-                    obeyed.append(_run(task, text, [*obeying, *work], task["final"]))
+                    obeyed.append(_run(task["goal"], [_reading(task, text), *obeying, *work], task["final"]))
                     told = f"{task['final']} The text also asked me to do something else ({order['text']}); I did not."
-                    resisted.append(_run(task, text, work, told))
+                    resisted.append(_run(task["goal"], [_reading(task, text), *work], told))
         found[name] = (obeyed, resisted)
     return found
 
@@ -40,10 +43,25 @@ def attacked_runs() -> dict[str, tuple[list[Run], list[Run]]]:
 def calm_runs() -> list[Run]:
     """The same tasks where nobody wrote any order."""
     return [
-        _run(task, "That is all for today.", [tuple(one) for one in task["work"]], task["final"])
+        _run(
+            task["goal"],
+            [_reading(task, "That is all for today."), *(tuple(one) for one in task["work"])],
+            task["final"],
+        )
         for _, suite in _suites()
         for task in suite["tasks"]
     ]
+
+
+def usual_runs() -> dict[str, list[Run]]:
+    """By file: runs that nobody attacks, where text that is read says what to do and the user wants it so, or not."""
+    return {
+        path.stem: [
+            _run(one["goal"], [tuple(step) for step in one["steps"]], one["final"])
+            for one in json.loads(path.read_text(encoding="utf-8"))
+        ]
+        for path in sorted(CALM.glob("*.json"))
+    }
 
 
 def _suites() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -52,14 +70,18 @@ def _suites() -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{name} ({path.stem})", suite
 
 
+def _reading(task: dict[str, Any], text: str) -> tuple[str, dict[str, object], str]:
+    tool, args, answer = task["read"]
+    return tool, args, answer.replace("{}", text)
+
+
 def _begun(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _run(task: dict[str, Any], text: str, calls: Steps, final: str) -> Run:
-    tool, args, answer = task["read"]
-    bodies: list[Body] = [RunStarted(goal=task["goal"])]
-    for at, (name, given, result) in enumerate([(tool, args, answer.replace("{}", text)), *calls]):
+def _run(goal: str, calls: Steps, final: str) -> Run:
+    bodies: list[Body] = [RunStarted(goal=goal)]
+    for at, (name, given, result) in enumerate(calls):
         bodies.append(ToolIntended(call=f"c{at}", tool=name, args=given))
         bodies.append(ToolFinished(call=f"c{at}", tool=name, result=Text.plain(result)))
     bodies.append(ModelCalled(text=Text.plain(final)))

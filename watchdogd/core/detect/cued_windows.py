@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from itertools import islice
 
 from watchdogd.core.detect import cue_words as lexis
 from watchdogd.core.detect.cues import CUE_WORDS, TAG
@@ -20,6 +21,10 @@ MOST_WORDS = 40
 LONGEST_WORD = 60
 _ASKING = frozenset(word for word, act in ACTS.items() if act & (SIDE_EFFECTS | Act.SAY))
 _EDGES = ".,;:!?\"'()[]<>*`-#"
+_SPACED = str.maketrans(dict.fromkeys(_EDGES.replace("'", "").replace("-", ""), " "))
+_UNSPACED_FIRST = re.compile(f"[{''.join(sorted({stem[0] for stem, _ in lexis.UNSPACED_CUES}))}]")
+MOST_TAGS = 2_000
+"""Tags that are looked at."""
 
 
 def cued_windows(text: str) -> list[str]:
@@ -45,32 +50,33 @@ def _edge(text: str, at: int) -> int:
 
 def _places(text: str) -> set[tuple[int, int]]:
     """(how common the word is, where it stands)."""
+    low = text.lower()
+    if len(low) != len(text):
+        low = text  # a letter whose lower case is two: places would not be the same
     found: set[tuple[int, int]] = set()
-    for word in _spelt(text):
+    for word in _told(text, low):
         places: list[int] = []
-        at = text.find(word)
+        at = low.find(word)
         while at >= 0 and len(places) < RARE:
             places.append(at)
-            at = text.find(word, at + len(word))
+            at = low.find(word, at + len(word))
         if at >= 0:
-            last = text.rfind(word)
-            places = [*places[:ENDS], text.rfind(word, 0, last), last]
+            last = low.rfind(word)
+            places = [*places[:ENDS], low.rfind(word, 0, last), last]
         common = len(places) if at < 0 else RARE
         found.update((common, place) for place in places if place >= 0)
     return found
 
 
-def _spelt(text: str) -> Iterable[str]:
-    """The words of ``text``, as they are spelt in it, that speak to a machine, are markup, or ask for an effect."""
-    cued, asked = [], []
-    for word in set(text.split()):
-        if len(word) < LONGEST_WORD:
-            bare = word.strip(_EDGES).lower()
-            if bare in CUE_WORDS or ("<" in word and TAG.search(word)):
-                cued.append(word)
-            elif bare in _ASKING:
-                asked.append(word)
-    if not text.isascii():
+def _told(text: str, low: str) -> list[str]:
+    """The words of ``text`` (in lower case: ``low``) that speak to a machine, are markup, or ask for an effect."""
+    if low.isascii():
+        words = set(low.translate(_SPACED).split())
+    else:
+        words = {word.strip(_EDGES) for word in set(low.split()) if len(word) < LONGEST_WORD}
+    cued = list(words & CUE_WORDS)
+    tags = {tag.group(0).lower() for tag in islice(TAG.finditer(text), MOST_TAGS)}
+    if _UNSPACED_FIRST.search(text):
         chars = set(text)  # one pass, where a search for each of the stems would be a hundred
         cued += [stem for stem, _ in lexis.UNSPACED_CUES if stem[0] in chars and stem in text]
-    return [*sorted(cued)[:MOST_WORDS], *sorted(asked)[:MOST_WORDS]]
+    return [*sorted(cued)[:MOST_WORDS], *sorted(tags)[:MOST_WORDS], *sorted(words & _ASKING)[:MOST_WORDS]]

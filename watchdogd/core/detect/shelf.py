@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 MOST_BYTES = 262_144
 """Compressed bytes on the shelf; the oldest text goes first, and one that is larger by itself is cut to fit."""
+AT_ONCE = 32_768
+"""Bytes that are compressed before a look at how many they became."""
 NEAR_CHARS = 32_000
 """Characters of the latest short texts."""
 HEAD, TAIL = 1_500_000, 500_000
@@ -68,11 +70,8 @@ class Shelf:
         if len(text) > HEAD + TAIL:
             text = f"{text[:HEAD]}\n{text[-TAIL:]}"
         raw = text.encode("utf-8", "surrogatepass")
-        packed = zlib.compress(raw, 1)
-        if len(packed) > MOST_BYTES:
-            raw = raw[: len(raw) * MOST_BYTES // len(packed) * 9 // 10]
-            packed = zlib.compress(raw, 1)
-        self.texts.append(Kept(seq=seq, delegated=delegated, packed=packed, length=len(raw)))
+        packed, length = _packed(raw)
+        self.texts.append(Kept(seq=seq, delegated=delegated, packed=packed, length=length))
         while sum(len(one.packed) for one in self.texts) > MOST_BYTES and len(self.texts) > 1:
             self.texts.popleft()
 
@@ -89,6 +88,16 @@ class Shelf:
                 if at > read:
                     read = at + BESIDE
                     yield kept.seq, kept.delegated, text[max(0, at - BESIDE) : read]
+
+
+def _packed(raw: bytes) -> tuple[bytes, int]:
+    """As much of ``raw`` as fits the shelf, compressed; and how much that is."""
+    packer, found, size, at = zlib.compressobj(1), [], 0, 0
+    while at < len(raw) and size < MOST_BYTES - AT_ONCE:
+        found.append(packer.compress(raw[at : at + AT_ONCE]))
+        size += len(found[-1])
+        at += AT_ONCE
+    return b"".join([*found, packer.flush()]), min(at, len(raw))
 
 
 def _places(low: str, value: str) -> list[int]:
