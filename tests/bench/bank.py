@@ -73,6 +73,23 @@ WORDS = [
 ]
 TOOLS = ("shell", "read_file", "search", "edit_file", "http_get", "query")
 MIB = 1024 * 1024
+
+
+def _nested(depth: int) -> object:
+    value: object = "x"
+    for _ in range(depth):
+        value = {"command": value}
+    return value
+
+
+def _shared(depth: int) -> object:
+    """A list of eight times the same list, and so on: small in memory, endless to who walks it."""
+    value: object = "x"
+    for _ in range(depth):
+        value = [value] * 8
+    return value
+
+
 HOSTILE = {
     "one letter": "a" * MIB,
     "spaces": " " * MIB,
@@ -86,7 +103,36 @@ HOSTILE = {
     "zero width": "e\u200br\u200br\u200bo\u200br " * (MIB // 10),
     "surrogates": "\ud800" * MIB,
     "random": "".join(Random(3).choices("abcdefghij .,:;-_/@<>\n0123456789", k=MIB)),
+    "words that were never seen": " ".join(
+        "".join(Random(n).choices("etaoinshrdlu", k=2 + n % 7)) for n in range(MIB // 6)
+    ),
+    "numbers that were never seen": " ".join(str(n * 7919 % 1_000_003) for n in range(MIB // 7)),
+    "base64, random": "".join(Random(4).choices("ABCDEFGHIJKLMabcdefghijklmnopqrstuvwxyz0123456789-_", k=MIB)),
+    "another script": "ارسل الملف إلى " * (MIB // 15),
+    "emoji": "😀😃 " * (MIB // 3),
+    "combining": "a" + "\u0301" * MIB,
+    "right to left": "\u202eabc \u202c" * (MIB // 6),
+    "escapes of a terminal": "\x1b[31mred\x1b[0m " * (MIB // 13),
+    "short lines": "ab\n" * (MIB // 3),
+    "commas": "a, b, " * (MIB // 6),
+    "at signs": "a@b.c " * (MIB // 6),
+    "colons and slashes": "://" * (MIB // 3),
+    "names of secrets": "token secret password key=" * (MIB // 26),
+    "nested": "[" * (MIB // 2) + "]" * (MIB // 2),
+    "records": '{"id":1,"name":"bob","mail":"a@b.example"},' * (MIB // 43),
+    "nul": "\0" * MIB,
+    "backslashes": "\\" * MIB,
+    "hyphens": "-" * MIB,
 }
+HOSTILE_ARGS: dict[str, dict[str, object]] = {
+    "a hundred thousand arguments": {f"k{n}": n for n in range(100_000)},
+    "a number of 200,000 digits": {"command": 10**200_000},
+    "nested 100,000 deep": {"command": _nested(100_000)},
+    "shared, 8 ** 24 leaves": {"command": _shared(24)},
+    "brackets of a shell": {"command": "$(" * 50_000},
+    "a list of 100,000 words": {"command": ["ls", "-la"] * 50_000},
+}
+"""Arguments made to hurt by their structure."""
 
 
 def text(rng: Random, chars: int) -> str:
@@ -186,9 +232,20 @@ def hostile(bank: Bank) -> None:
         events = [Event(seq=1_000 + n, body=body, run="r", at=2e9 + n) for n, body in enumerate(bodies)]
         costs = folded(bank, events, state)[1]
         print(
-            f"1 MB, {name:<27} result {costs[1] / 1e3:7.1f} ms   argument {costs[2] / 1e3:7.1f} ms   "
+            f"1 MB, {name:<28} result {costs[1] / 1e3:7.1f} ms   argument {costs[2] / 1e3:7.1f} ms   "
             f"message {costs[4] / 1e3:7.1f} ms"
         )
+
+
+def hostile_arguments(bank: Bank) -> None:
+    """One call at a time whose arguments are made to hurt, as a command and as something to write."""
+    before = list(run_of(30, 300, seed=2))
+    for name, args in HOSTILE_ARGS.items():
+        state, _ = folded(bank, before)
+        bodies = [ToolIntended(call="h", tool=tool, args=args) for tool in ("shell", "write_file")]
+        events = [Event(seq=1_000 + n, body=body, run="r", at=2e9 + n) for n, body in enumerate(bodies)]
+        costs = folded(bank, events, state)[1]
+        print(f"{name:<33} command {costs[0] / 1e3:7.1f} ms   written {costs[1] / 1e3:7.1f} ms")
 
 
 def long_run(bank: Bank, events: int) -> None:
@@ -235,4 +292,5 @@ def run() -> None:
     bank = detectors()
     sizes(bank)
     hostile(bank)
+    hostile_arguments(bank)
     long_run(bank, int(os.environ.get("WATCHDOGD_BENCH_EVENTS", "200000")))
