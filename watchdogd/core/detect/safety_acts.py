@@ -110,13 +110,12 @@ def _general(
         yield _made("-".join(tool), *(value for _, value in short))
     if sends(call):
         yield from (_made("upload", _place(v)) for _, v in short if "://" not in v and is_secret_place(v))
-    else:
-        places = paths(call)[:8]
-        content = max((str(v) for _, v in found if isinstance(v, str) and v not in places), key=len, default="")
-        for path in places:
-            if _TELLING.search(path):
-                text = Redirect(op="<<<", text=str(content)[:4_000])
-                yield SimpleCommand(argv=("tee", path), redirects=(text,), via=(CALL,), raw=str(content)[:400])
+    telling = [path for path in paths(call)[:8] if _TELLING.search(path)]
+    if telling:
+        content = max((str(v) for _, v in found if isinstance(v, str) and v not in telling), key=len, default="")
+        text = Redirect(op="<<<", text=content[:4_000])
+        for path in telling:
+            yield SimpleCommand(argv=("tee", path), redirects=(text,), via=(CALL,), raw=content[:400])
 
 
 def _removals(

@@ -34,7 +34,7 @@ class OutOfBounds:
     thresholds: Safety = field(default_factory=Safety)
     name: ClassVar[str] = "bounds"
     channel: ClassVar[Channel] = Channel.SAFETY
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset({"run_started", "tool_intended", "tool_finished"})
 
     def start(self) -> Bounds:

@@ -64,7 +64,7 @@ class DangerousCommand:
     thresholds: Safety = field(default_factory=Safety)
     name: ClassVar[str] = "commands"
     channel: ClassVar[Channel] = Channel.SAFETY
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[str]] = frozenset({"run_started", "user_said", "tool_intended"})
 
     def start(self) -> Ran:

@@ -46,7 +46,7 @@ class UnlistedHost:
     thresholds: Safety = field(default_factory=Safety)
     name: ClassVar[str] = "destinations"
     channel: ClassVar[Channel] = Channel.SAFETY
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset({"run_started", "tool_intended"})
 
     def start(self) -> Reach:

@@ -16,8 +16,10 @@ from watchdogd.core.shell.danger import Danger, Seen, looked_at
 from watchdogd.core.shell.dangers import dangers_of
 from watchdogd.core.shell.effects import ORDER, Effect, effect_of, shown
 from watchdogd.core.shell.grammar import parsed, reparsed
+from watchdogd.core.shell.literals import printed
 from watchdogd.core.shell.options import named
 from watchdogd.core.shell.paths import UNKNOWN, any_touched, beneath, joined, normal, outside
+from watchdogd.core.shell.runners import SHELLS
 from watchdogd.core.shell.simple import SimpleCommand
 
 MAX_SCRIPTS = 24
@@ -160,6 +162,8 @@ class _Collected:
         self.forks_itself = False
         self.functions: set[str] = set()
         self.scripts = 0
+        self.texts: dict[str, str] = {}
+        """Files that were written earlier in the text, and what they hold."""
         self.links: dict[str, str] = {}
         """Symbolic links made earlier in the text, and where they lead."""
         self.steering: list[str] = []
@@ -181,6 +185,7 @@ class _Collected:
         effect = effect_of(command)
         if command.program in self.functions and effect.reasons[-1:] == [f"runs {command.program}"]:
             effect.impact, effect.reasons = Impact.READ, []
+        self.through_files(command, depth)
         if self.links:
             self.through_links(command, effect)
         if command.program == "ln" and len(command.argv) > 3 and any(word.startswith("-s") for word in command.argv):
@@ -197,6 +202,21 @@ class _Collected:
                 self.problems.append("too many shells inside shells")
                 return
             self.take(script, cwd=command.cwd, depth=depth + 1, given=effect.given)
+
+    def through_files(self, command: SimpleCommand, depth: int) -> None:
+        """Keeps what is written to a file as a literal, and reads it where a shell is given that file."""
+        script = next((word for word in command.argv[1:] if not word.startswith("-")), "")
+        runs = command.program in SHELLS or command.program in ("source", ".")
+        named = (script if runs else command.argv[0]) if command.argv else ""
+        text = self.texts.get(joined(command.cwd, named), "") if self.texts and named else ""
+        if text and self.scripts < MAX_SCRIPTS:
+            self.scripts += 1
+            self.take(text, cwd=command.cwd, depth=depth + 1)
+        for redirect in command.redirects:
+            if redirect.op in (">", ">>", ">|") and "/dev/" not in redirect.target and len(self.texts) < 16:
+                written = printed(command)
+                if UNKNOWN not in written and written:
+                    self.texts[joined(command.cwd, redirect.target)] = written
 
     def through_links(self, command: SimpleCommand, effect: Effect) -> None:
         """Puts what a link leads to in the place of paths that go through it."""

@@ -7,15 +7,22 @@ import re
 from watchdogd.core.events import Impact
 from watchdogd.core.shell import sql
 from watchdogd.core.shell.effects import Effect, shown
+from watchdogd.core.shell.literals import decoded
 from watchdogd.core.shell.options import URL_HOST
 from watchdogd.core.shell.paths import SCRATCH_PLACE, UNKNOWN
+from watchdogd.core.shell.quoting import unescaped
 from watchdogd.core.shell.simple import SimpleCommand
 
 _RUNS = re.compile(
-    r"(?:os\.system|os\.popen|subprocess\.\w{1,20}|\w\.(?:check_call|check_output|Popen|run|call)|execSync|execFileSync|spawnSync|spawn|\bexec|\)\.system|\bsystem|popen|"
+    r"(?:os\.system|os\.popen|os\.execute|subprocess\.\w{1,20}|\w\.(?:check_call|check_output|Popen|run|call)|execSync|execFileSync|spawnSync|spawn|\bexec|\)\.system|\bsystem|popen|"
     r"shell_exec|passthru|Runtime\.getRuntime\(\)\.exec)\s{0,2}\(?\s{0,4}(?=[rbf]?['\"\[])"
 )
 _SHELL_QUOTES = re.compile(r"`([^`\n]{1,500})`|(?:%x|(?:system|exec)\(?\s{0,2}%?q{1,2})[(\[{]([^)\]}\n]{1,500})[)\]}]")
+_ASKS = re.compile(r"execut|cursor|query|\.sql\b|\.raw\(|\.eval\(|\.run\(|\bsql\b")
+_ENCODED = re.compile(
+    r"(?:b64decode|atob|decode64|base64_decode|frombase64string)\(\s{0,4}b?['\"]([A-Za-z0-9+/=]{8,8000})['\"]",
+    re.IGNORECASE,
+)
 _STRING = re.compile(r"[rbf]?(['\"])((?:[^'\"\\]|\\.){1,2000})\1")
 _REMOVES = re.compile(
     r"(?:\bshutil\.rmtree|\brmtree|\bremove_tree|\bos\.(?:remove|unlink|rmdir|removedirs)|"
@@ -93,12 +100,13 @@ _SENDS = (
 )
 
 
-def code_effect(effect: Effect, code: str, *, shell_quotes: bool = False) -> None:
+def code_effect(effect: Effect, code: str, *, shell_quotes: bool = False, depth: int = 0) -> None:
     """Adds to ``effect`` what ``code`` names; constants that stand in the same text are followed.
 
     Args:
         effect: of the interpreter.
         code: what it runs.
+        depth: how many texts it is inside of.
         shell_quotes: backticks and ``%x(…)`` run commands in it (perl, ruby, php).
     """
     if shell_quotes and ("`" in code or "q(" in code or "%x" in code):
@@ -116,15 +124,27 @@ def code_effect(effect: Effect, code: str, *, shell_quotes: bool = False) -> Non
                 effect.inner.append(SimpleCommand(argv=(string.group(2), *words), via=("code",)))
             else:
                 effect.scripts.append(string.group(2))
+                if depth < 2 and match.group(0).startswith(("exec(", "eval(")):
+                    code_effect(effect, unescaped(string.group(2)), depth=depth + 1)
         elif words := _listed(rest):
             effect.inner.append(SimpleCommand(argv=tuple(words), via=("code",)))
+    encoded = _ENCODED.search(code) if depth < 2 else None
+    if encoded is not None:
+        text = decoded(encoded.group(1))
+        effect.reasons.append(ENCODED)
+        effect.scripts.append(text)
+        code_effect(effect, text, depth=depth + 1)
     if any(word in code for word in _NETWORK):
         sends = any(word in code for word in _SENDS)
         effect.at_least(Impact.EXTERNAL if sends else Impact.NETWORK, "the code talks to the network")
         effect.hosts += URL_HOST.findall(code)
-    drops = sql.worst(code) if sql.mentions(code) else None
+    asks = sql.mentions(code) and _ASKS.search(code) is not None  # a text that only speaks of it changes nothing
+    drops = sql.worst(code) if asks else None
     if drops is not None:
         effect.at_least(drops[0] if drops[0] is Impact.DESTRUCTIVE else Impact.EXECUTE, drops[1])
+
+
+ENCODED = "the code unpacks a text that was encoded"
 
 
 def _listed(text: str) -> list[str]:

@@ -50,9 +50,9 @@ def dangers_of(seen: Sequence[Seen], *, forks_itself: bool = False) -> tuple[Dan
         found.append(Danger(kind="destructive", text="a function that forks itself without end", weight=0.95))
     for one in seen:
         rules = _OF_READERS if one.command.program in READERS and not one.writes and not one.effect.hosts else _RULES
-        for rule in (*rules, *_OF_PROGRAMS.get(one.command.program, ())):
+        for rule in (*rules, *_OF_PROGRAMS.get(one.command.program.lower(), ())):
             found += rule(one)
-    for together in _TOGETHER:
+    for together in _TOGETHER if len(seen) > 1 else _ALONE:
         found += together(seen)
     unique = {(one.kind, one.text): one for one in sorted(found, key=lambda one: one.weight)}
     return tuple(sorted(unique.values(), key=lambda one: -one.weight))[:32]
@@ -116,12 +116,15 @@ def _tree(one: Seen, path: str) -> Iterator[Danger]:
         yield danger(one, "destructive", f"removes {shown(path)} with everything below", 0.3)
 
 
+_MODULES = (elsewhere, rights, staying, tampering)
 _RULES = (_destroys, *elsewhere.RULES, *rights.RULES, *staying.RULES, *tampering.RULES, *leaks.RULES)
 _OF_PROGRAMS = {
-    program: (*elsewhere.OF_PROGRAMS.get(program, ()), *staying.OF_PROGRAMS.get(program, ()))
-    for program in (*elsewhere.OF_PROGRAMS, *staying.OF_PROGRAMS)
+    program: tuple(rule for module in _MODULES for rule in module.OF_PROGRAMS.get(program, ()))
+    for program in {name for module in _MODULES for name in module.OF_PROGRAMS}
 }
 _OF_READERS = (tampering.traces,)
 """Rules about programs that only look; the others need something that is changed or reached."""
 _TOGETHER = (elsewhere.wholesale, rights.copies, rights.hidden, tampering.looked_up, leaks.leaks, leaks.pushed)
 """Rules about several commands of one text."""
+_ALONE = (rights.hidden, leaks.leaks)
+"""Those of them that may speak of a single one."""

@@ -95,6 +95,8 @@ def _find(effect: Effect, command: SimpleCommand) -> None:
             break
         roots.append(word)
     below = [f"{root.rstrip('/')}/**{chosen(words)}" for root in roots] or [f"**{chosen(words)}"]
+    named_paths = [words[at + 1] for at in _asked(words, "-path", "-wholename", "-ipath")]
+    below = named_paths or below
     if "-delete" in words:
         effect.removes += below
         effect.writes += below
@@ -120,11 +122,34 @@ def _find(effect: Effect, command: SimpleCommand) -> None:
 _WHOLE = frozenset(["-type", "-mindepth", "-maxdepth", "-depth", "-xdev", "-mount", "-print0", "-print", "-delete"])
 
 
+def _fd(effect: Effect, command: SimpleCommand) -> None:
+    """``fd PATTERN ROOT… -x COMMAND``."""
+    words = list(command.argv[1:])
+    until = next((at for at, word in enumerate(words) if word in ("-x", "-X", "--exec", "--exec-batch")), len(words))
+    operands = sorted_words(words[:until], ("t", "e", "d", "E", "--type", "--extension", "--exclude")).operands
+    narrowed = "" if operands[:1] in ((".",), ("",), (".*",)) else f"/{UNKNOWN}"
+    below = [f"{root.rstrip('/')}/**{narrowed}" for root in operands[1:]] or [f"**{narrowed}"]
+    if until + 1 < len(words):
+        argv = words[until + 1 :]
+        places = [place for word in argv for place in (below if word == "{}" else [word])]
+        effect.inner.append(handed(command, places if "{}" in argv else argv + below))
+
+
+def _asked(words: Sequence[str], *tests: str) -> list[int]:
+    """Where ``words`` ask for one of ``tests``, not for its contrary, nor for what is left out."""
+    return [
+        at
+        for at, word in enumerate(words[:-1])
+        if word in tests
+        and words[at - 1 : at] not in (["!"], ["-not"], ("!",), ("-not",))
+        and words[at + 2 : at + 3] not in (["-prune"], ("-prune",))
+    ]
+
+
 def chosen(words: Sequence[str]) -> str:
     """What the tests of ``find`` narrow its tree to: a name's pattern, something unknown, or nothing."""
-    for at, word in enumerate(words):
-        if word in ("-name", "-iname") and at + 1 < len(words):
-            return f"/{words[at + 1]}"
+    for at in _asked(words, "-name", "-iname"):
+        return f"/{words[at + 1]}"
     until = next((at for at, word in enumerate(words) if word.startswith("-exec")), len(words))
     tests = [word for word in words[:until] if word.startswith("-") and word not in _WHOLE and not word[1:].isdigit()]
     return f"/{UNKNOWN}" if tests else ""
@@ -320,8 +345,8 @@ HANDLERS: dict[str, Handler] = {
     "mv": _mv,
     "rename": _writing(),
     "find": _find,
-    "fd": _find,
-    "fdfind": _find,
+    "fd": _fd,
+    "fdfind": _fd,
     "dd": _dd,
     "sed": _sed,
     "gsed": _sed,

@@ -458,9 +458,8 @@ class _Walker:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
         if name is None:
             return
-        words = self.words(value, scope, level) if value is not None and value.type != "array" else [UNKNOWN]
-        if value is not None and value.type == "array":
-            self.substitutions(value, scope, level)
+        parts = [] if value is None else value.named_children if value.type == "array" else [value]
+        words = [word for part in parts[:64] for word in self.words(part, scope, level)] or [UNKNOWN]
         self.assigned.append(self.text(name))
         plain = any(child.type == "=" for child in node.children)
         before = "" if plain else scope.names.get(self.text(name), UNKNOWN)
@@ -473,7 +472,7 @@ class _Walker:
         value = self.value(node, scope, level)[:MAX_WORD_CHARS]
         if node.type == "simple_expansion" or (node.type == "expansion" and " " in value):
             return _split(value, scope.names.get("IFS", "")) or [""]
-        if node.type == "string" and " " in value and self.text(node) in ('"$@"', '"${@}"'):
+        if node.type == "string" and " " in value and (self.text(node) == '"$@"' or self.text(node).endswith('@]}"')):
             return value.split()
         if node.type in ("concatenation", "word") and "{" in value and "," in value:
             return expanded(value)
@@ -496,7 +495,7 @@ class _Walker:
         if kind == "simple_expansion":
             return self.variable(self.text(node)[1:], scope)
         if kind == "expansion":
-            inner = self.text(node)[2:-1]
+            inner = self.text(node)[2:-1].removesuffix("[@]").removesuffix("[*]")
             self.substitutions(node, scope, level)
             return self.variable(inner, scope) if inner.isidentifier() or inner.isdigit() else UNKNOWN
         if kind in ("command_substitution", "process_substitution"):

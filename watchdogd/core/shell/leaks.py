@@ -10,13 +10,16 @@ from watchdogd.core.shell.danger import Danger, Seen, danger
 from watchdogd.core.shell.effects import shown
 from watchdogd.core.shell.options import named
 from watchdogd.core.shell.paths import UNKNOWN, normal
-from watchdogd.core.shell.runners import INTERPRETERS, SHELLS
+from watchdogd.core.shell.runners import SHELLS, interprets
 from watchdogd.core.shell.simple import SimpleCommand
 
 _SECRETS = re.compile(
-    r"(?:^|/)(?:\.ssh(?:/|$)|id_(?:rsa|dsa|ecdsa|ed25519)\b|\.aws(?:/|$)|\.netrc$|\.git-credentials$|\.kube(?:/|$)|\.docker/config|"
-    r"\.npmrc$|\.pypirc$|\.gnupg(?:/|$)|\.env(?:\.\w{1,20})?$|\.pgpass$|\.my\.cnf$|shadow$|credentials(?:\.\w{1,8})?$|"
-    r"secrets?(?:\.\w{1,8})?$|\.vault-token$|wallet\.dat$|[^/]{1,100}\.(?:pem|key|p12|pfx|kdbx|keystore|jks)$|\.bash_history$|"
+    r"(?:^|/)(?:\.ssh(?:/|$)|id_(?:rsa|dsa|ecdsa|ed25519)\b|\.aws(?:/|$)|\.netrc$|\.git-credentials$|\.kube(?:/|"
+    r"$)|\.docker/config|"
+    r"\.npmrc$|\.pypirc$|\.gnupg(?:/|$)|\.env(?:\.\w{1,20})?$|\.pgpass$|\.my\.cnf$|shadow$|"
+    r"credentials(?:\.\w{1,8})?$|"
+    r"secrets?(?:\.\w{1,8})?$|\.vault-token$|wallet\.dat$|[^/]{1,100}\.(?:pem|key|p12|pfx|kdbx|keystore|jks)$|"
+    r"\.bash_history$|"
     r"\.zsh_history$|environ$|\.config/gcloud(?:/|$)|\.azure(?:/|$)|\.terraform\.d/credentials|Login Data$|"
     r"cookies\.sqlite$|"
     r"logins\.json$|\.password-store(?:/|$))"
@@ -41,11 +44,13 @@ _NOT_READ = named(
 """Programs that name a file without showing what is in it."""
 _ENVIRONMENT = re.compile(
     r"(?:dict|str|repr|dumps|urlencode|list)\(\s{0,4}os\.environ\b(?!\s{0,4}[\[.])|os\.environ\.(?:items|copy)\(|"
-    r"(?:data|json|params|body)\s{0,4}=\s{0,4}(?:dict\()?os\.environ\b(?!\s{0,4}[\[.])|stringify\(\s{0,4}process\.env\s{0,4}\)|"
+    r"(?:data|json|params|body)\s{0,4}=\s{0,4}(?:dict\()?os\.environ\b(?!\s{0,4}[\[.])|"
+    r"stringify\(\s{0,4}process\.env\s{0,4}\)|"
     r"ENV\.to_h|%ENV|\$_ENV\b|getenv\(\s{0,2}\)"
 )
 _KEYS = re.compile(
-    r"/\.ssh/id_|/\.aws/credentials|/\.netrc|/etc/shadow|/\.gnupg/|/\.kube/config|/\.git-credentials|/\.pgpass|/\.vault-token|"
+    r"/\.ssh/id_|/\.aws/credentials|/\.netrc|/etc/shadow|/\.gnupg/|/\.kube/config|/\.git-credentials|/\.pgpass|"
+    r"/\.vault-token|"
     r"['\"/]\.env['\"]"
 )
 _SHELL_OUT = re.compile(r"dup2|pty\.spawn|/bin/(?:ba|z)?sh\b|\bsh -i\b|child_process|cmd\.exe")
@@ -62,6 +67,15 @@ _ENVIRONMENT_SHOWN = (
 )
 
 
+_KEEPERS = re.compile(
+    r"gpg2? .{0,80}--export-secret|security (?:find|dump)|pass (?:show )?\w|vault (?:kv )?(?:get|read)|"
+    r"op (?:read|item get)|"
+    r"aws (?:configure get|secretsmanager get-secret)|gcloud (?:auth print|secrets versions access)|gh auth token|"
+    r"kubectl .{0,40}get secrets?\b.{0,80}-o|git credential|bw get|keyctl print|secret-tool lookup"
+)
+"""Commands that print what is kept secret."""
+
+
 def leaks(seen: Sequence[Seen]) -> Iterator[Danger]:
     """Something secret is read and something is sent in one text."""
     senders = [one for one in seen if _is_sender(one)]
@@ -76,7 +90,10 @@ def leaks(seen: Sequence[Seen]) -> Iterator[Danger]:
             if not _as_identity(one, word, path):
                 weight = 0.65 if all(map(_in_a_header, reach)) else 0.9  # a key may be what the service asks for
                 yield danger(reach[0], "exfiltration", f"sends {shown(path)} away", weight)
-        if _shows_environment(one.command) and (len(seen) > 1 or any(_piped(one, sender) for sender in reach)):
+        piped = any(_piped(one, sender) for sender in reach)
+        if piped and _KEEPERS.match(" ".join(one.command.argv[:12])):
+            yield danger(reach[0], "exfiltration", "sends what a keeper of secrets shows", 0.88)
+        if _shows_environment(one.command) and (len(seen) > 1 or piped):
             yield danger(reach[0], "exfiltration", "sends the environment away", 0.86)
 
 
@@ -198,14 +215,14 @@ def _sockets(one: Seen) -> Iterator[Danger]:
     command = one.command
     program, argv = command.program, command.argv
     if any(redirect.target.startswith(("/dev/tcp/", "/dev/udp/")) for redirect in command.redirects):
-        heavy = program in SHELLS or program in ("exec", "cat", "") or program in INTERPRETERS
+        heavy = program in SHELLS or program in ("exec", "cat", "") or interprets(program)
         yield danger(one, "exfiltration", "talks to a raw network socket", 0.95 if heavy else 0.8)
     if program in ("nc", "ncat", "netcat", "socat"):
         if {"-e", "-c", "--exec", "--sh-exec"} & set(argv) or any(
             word.lower().startswith(("exec:", "system:")) for word in argv
         ):
             yield danger(one, "exfiltration", "opens a shell to the network", 0.96)
-        elif command.stdin is not None and command.stdin.program in SHELLS | INTERPRETERS:
+        elif command.stdin is not None and (command.stdin.program in SHELLS or interprets(command.stdin.program)):
             yield danger(one, "exfiltration", "opens a shell to the network", 0.92)
     elif (
         program in SHELLS and command.stdin is not None and command.stdin.program in ("nc", "ncat", "netcat", "telnet")
@@ -215,7 +232,7 @@ def _sockets(one: Seen) -> Iterator[Danger]:
 
 def _code(one: Seen) -> Iterator[Danger]:
     """Program texts that read what is secret and talk to the network, or hand a shell to a socket."""
-    if one.command.program not in INTERPRETERS or "the code talks to the network" not in one.effect.reasons:
+    if "the code talks to the network" not in one.effect.reasons or not interprets(one.command.program):
         return
     text = " ".join(one.command.argv[1:]) + " ".join(redirect.text for redirect in one.command.redirects)
     text = text[:20_000]

@@ -84,6 +84,14 @@ def _decoded(command: SimpleCommand, text: str) -> str:
         return UNKNOWN
 
 
+def decoded(text: str) -> str:
+    """The text that the base64 ``text`` stands for; empty when it is none."""
+    try:
+        return _text(base64.b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError):
+        return ""
+
+
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace").replace(UNKNOWN, "")[:MOST_CHARS]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from watchdogd.core.shell.code import ENCODED
 from watchdogd.core.shell.danger import Danger, Seen, danger
 from watchdogd.core.shell.effects import READERS, shown
 from watchdogd.core.shell.options import named
 from watchdogd.core.shell.paths import UNKNOWN, outside
-from watchdogd.core.shell.runners import INTERPRETERS, SHELLS
+from watchdogd.core.shell.runners import SHELLS, interprets
 
 _RIGHTS = re.compile(
     r"^/etc/(?:passwd|shadow|gshadow|group|sudoers(?:\.d(?:/.{0,200})?)?|pam\.d/.{0,200}|ssh/sshd_config|security/.{0,200}|"
@@ -60,7 +61,7 @@ def _files(one: Seen) -> Iterator[Danger]:
         mode = argv[2:3]
     if any(_SETUID.fullmatch(word) for word in mode):
         paths = one.writes
-        shells = [path for path in paths if path.rsplit("/", 1)[-1].rstrip("0123456789.") in SHELLS | INTERPRETERS]
+        shells = [path for path in paths if _runs_text(path)]
         away = any(outside(path, one.workspace) for path in paths)
         weight = 0.95 if shells else 0.86 if away and program == "chmod" else 0.78
         yield danger(one, "privilege", "makes a file run with its owner's rights (setuid)", weight)
@@ -68,13 +69,21 @@ def _files(one: Seen) -> Iterator[Danger]:
         yield danger(one, "privilege", "makes files take their group from the directory (setgid)", 0.35)
     elif program == "chmod" and any(word in ("777", "0777", "a+rwx", "ugo+rwx") for word in argv[1:4]):
         yield danger(one, "privilege", "lets everybody write", 0.3)
-    if program in INTERPRETERS and _CODE_SETUID.search(" ".join(argv[1:])[:8_000]):
+    if ENCODED in one.effect.reasons:
+        yield danger(one, "privilege", "runs text that was encoded so that nobody reads it", 0.5)
+    if interprets(program) and _CODE_SETUID.search(" ".join(argv[1:])[:8_000]):
         yield danger(one, "privilege", "makes a file run with its owner's rights (setuid)", 0.86)
     for path in one.writes:
         if _RIGHTS.match(path):
             yield danger(one, "privilege", f"changes {shown(path)}", 0.9)
         elif path.startswith(("/proc/sys/", "/sys/kernel/", "/sys/module/")):
             yield danger(one, "privilege", f"changes how the kernel guards itself ({shown(path)})", _knob(path))
+
+
+def _runs_text(path: str) -> bool:
+    """Whether ``path`` names a shell or an interpreter."""
+    name = path.rsplit("/", 1)[-1]
+    return name in SHELLS or interprets(name)
 
 
 def _knob(text: str) -> float:
@@ -163,9 +172,7 @@ def copies(seen: Sequence[Seen]) -> Iterator[Danger]:
 
 
 def _copies_shell(one: Seen) -> bool:
-    return one.command.program in ("cp", "install", "mv") and any(
-        word.rsplit("/", 1)[-1] in SHELLS | INTERPRETERS for word in one.command.argv[1:-1]
-    )
+    return one.command.program in ("cp", "install", "mv") and any(_runs_text(word) for word in one.command.argv[1:-1])
 
 
 def hidden(seen: Sequence[Seen]) -> Iterator[Danger]:
@@ -175,7 +182,7 @@ def hidden(seen: Sequence[Seen]) -> Iterator[Danger]:
     again = {"sleep", "watch", "nohup", "setsid"} & {*programs, *(via for one in seen for via in one.command.via)}
     for one in seen:
         command = one.command
-        if command.program not in SHELLS and command.program not in INTERPRETERS and command.program != "eval":
+        if command.program not in SHELLS and command.program != "eval" and not interprets(command.program):
             continue
         found = _from_elsewhere(one, programs, fetched)
         if found is not None:
@@ -207,4 +214,16 @@ def _fed(one: Seen) -> bool:
     )
 
 
-RULES = (_files, _users, _granted, _defences)
+RULES = (_files, _granted)
+_ACCOUNTS = named(
+    """
+    sudo doas su pkexec useradd adduser usermod gpasswd addgroup net net.exe passwd setcap chpasswd setenforce
+    """
+)
+_GUARDS = named(
+    """
+    iptables ip6tables nft ufw pfctl systemctl service rc-service sc sc.exe sysctl nsenter insmod modprobe
+    """
+)
+OF_PROGRAMS = {**dict.fromkeys(_ACCOUNTS, (_users,)), **dict.fromkeys(_GUARDS, (_defences,))}
+"""Rules that only speak of some programs."""

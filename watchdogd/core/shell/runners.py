@@ -42,6 +42,7 @@ WRAPPERS: Mapping[str, tuple[str, ...]] = {
     "pkexec": ("--user",),
     "su": ("c", "s", "--command", "--shell"),
     "runuser": ("u", "c", "--command"),
+    "script": ("c", "t", "E", "I", "O", "B", "T", "--command"),
     "busybox": (),
     "uv": (),
     "poetry": (),
@@ -74,13 +75,18 @@ INTERPRETERS = named(
 )
 
 
+def interprets(program: str) -> bool:
+    """Whether ``program`` runs program texts, whatever version its name carries (``python3.12``)."""
+    return program in INTERPRETERS or program.rstrip("0123456789.") in INTERPRETERS
+
+
 def _wrapper(effect: Effect, command: SimpleCommand) -> None:
     program = command.program
     words = sorted_words(command.argv[1:], WRAPPERS[program], until_operand=True)
     operands = list(words.operands)
     if program in ("sudo", "doas", "pkexec", "su"):
         effect.at_least(Impact.EXECUTE, f"with the rights of another user ({program})")
-    if program in ("su", "runuser", "flock") and words.value("c", "--command"):
+    if program in ("su", "runuser", "flock", "script") and words.value("c", "--command"):
         effect.scripts.append(words.value("c", "--command"))
     if program == "env":
         while operands and "=" in operands[0]:

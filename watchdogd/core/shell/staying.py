@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from watchdogd.core.shell.danger import Danger, Seen, danger
 from watchdogd.core.shell.effects import shown
+from watchdogd.core.shell.options import named
 
 _PERSISTS = re.compile(
     r"(?:^|/)(?:\.bashrc|\.bash_profile|\.bash_login|\.bash_aliases|\.bash_logout|\.profile|\.zshrc|\.zprofile|\.zshenv|"
@@ -117,6 +118,12 @@ def _repository(one: Seen) -> Iterator[Danger]:
         yield danger(one, "persistence", "has git run a program from now on", 0.8 if hidden else 0.5)
 
 
-RULES = (_changed, _programs)
-OF_PROGRAMS = {"git": (_repository,)}
-"""Rules that only speak of one program."""
+RULES = (_changed,)
+_STARTERS = named(
+    """
+    crontab at batch systemd-run schtasks schtasks.exe reg reg.exe launchctl systemctl update-rc.d chkconfig rc-update
+    useradd adduser ssh-copy-id aws gcloud register-scheduledtask new-service new-scheduledtask
+    """
+)
+OF_PROGRAMS = {"git": (_repository,), **dict.fromkeys(_STARTERS, (_programs,))}
+"""Rules that only speak of some programs."""

@@ -9,7 +9,7 @@ from watchdogd.core.shell.danger import Danger, Seen, danger, paths_of
 from watchdogd.core.shell.effects import READERS, shown
 from watchdogd.core.shell.options import named
 from watchdogd.core.shell.paths import UNKNOWN, outside
-from watchdogd.core.shell.runners import INTERPRETERS
+from watchdogd.core.shell.runners import interprets
 
 _OWN = re.compile(r"watchdogd", re.IGNORECASE)
 _NAME = "watchdogd"
@@ -52,10 +52,13 @@ def _like_ours(word: str) -> bool:
     ) or letters == "watchdog" == word
 
 
+_KILLS = ("kill", "pkill", "killall", "xkill", "fuser", "taskkill", "taskkill.exe", "stop-process")
+
+
 def _ends(one: Seen) -> Iterator[Danger]:
     program, argv = one.command.program, one.command.argv
     words = " ".join(argv[1:])[:4_000]
-    kills = program in ("kill", "pkill", "killall", "xkill", "fuser", "taskkill", "stop-process")
+    kills = program.lower() in _KILLS
     stops = kills or (program in _SERVICES and not _STOPS.isdisjoint(argv))
     ours = bool(_OWN.search(words)) or (program in ("kill", "pkill", "killall") and bool(_OWN.search(one.command.raw)))
     if stops and not ours:
@@ -123,7 +126,7 @@ def _orders(one: Seen) -> Iterator[Danger]:
         if verb:
             yield danger(one, "tampering", f"gives orders to what watches over it (watchdogd {verb})", 0.95)
         return
-    if program in INTERPRETERS:
+    if interprets(program):
         yield from _code(one)
         return
     named_here = [path for path in paths_of(one, [word.rpartition("=")[2] for word in argv[1:]]) if _OWN.search(path)]
@@ -154,4 +157,6 @@ def _code(one: Seen) -> Iterator[Danger]:
         yield danger(one, "tampering", f"changes {shown(match.group(0))}", 0.93)
 
 
-RULES = (_ends, _places, traces, _orders)
+RULES = (_places, traces, _orders)
+OF_PROGRAMS = dict.fromkeys((*_KILLS, *_SERVICES), (_ends,))
+"""Rules that only speak of some programs."""
