@@ -132,6 +132,18 @@ def test_check_warns_of_a_missing_key_without_calling_the_file_wrong(main):
     result = run("check", "-c", main)
     assert result.exit_code == 0
     assert len(json.loads(result.stdout)["missing_secrets"]) == 2
+    warned = [line for line in result.stderr.splitlines() if line.startswith("warning: $ANTHROPIC_API_KEY: ")]
+    assert len(warned) == 2, "piped, it is said on stderr"
+
+
+@pytest.mark.parametrize(("program", "said"), [("mosquitto", "`run` will refuse"), ("bwrap", "will have no shell")])
+def test_check_warns_of_a_program_that_is_not_there(main, monkeypatch, program, said):
+    monkeypatch.setattr("shutil.which", lambda name, path=None: None if name == program else f"/usr/bin/{name}")
+    result = run("check", "-c", main)
+    assert result.exit_code == 0
+    (missing,) = json.loads(result.stdout)["missing_programs"]
+    assert said in missing
+    assert f"{program}: not found" in result.stderr
 
 
 def test_the_table_on_a_terminal_says_the_same(main):

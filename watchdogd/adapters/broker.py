@@ -113,7 +113,7 @@ def resolved(spec: BrokerSpec) -> Literal["mosquitto", "amqtt", "url"]:
     if spec.kind == "mosquitto":
         raise _wrong("kind", "there is no mosquitto on this machine")
     if not spec.allow_amqtt:
-        raise _wrong("kind", "no broker: install mosquitto or give a URL (amqtt is for the demo and tests)")
+        raise _wrong("kind", "auto needs mosquitto, which is not here: apt install mosquitto, or give broker.url")
     return "amqtt"
 
 

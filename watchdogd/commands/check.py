@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from watchdogd.adapters import broker_mosquitto
 from watchdogd.commands.asking import Config
 from watchdogd.commands.client import config_of
 from watchdogd.core.access import RIGHTS
@@ -22,6 +24,7 @@ from watchdogd.core.shell import Assessment, headline
 from watchdogd.settings import secrets
 from watchdogd.settings.explain import Explained, at_every_level, explain
 from watchdogd.settings.load import Loaded, load
+from watchdogd.settings.model import Settings
 from watchdogd.settings.resolve import plain
 
 SHOWN_OF_POLICY = frozenset({"policy.name", "policy.mode", "policy.level"})
@@ -87,8 +90,18 @@ def report(loaded: Loaded, env: Mapping[str, str]) -> Mapping[str, object]:
         "levels": _levels(),
         "secrets": dict(sources),
         "missing_secrets": [str(one) for one in missing],
+        "missing_programs": list(missing_programs(settings)),
         "warnings": [str(one) for one in loaded.warnings],
     }
+
+
+def missing_programs(settings: Settings) -> Iterator[str]:
+    """Programs of this machine that a daemon with these settings would look for in vain, and what follows."""
+    if settings.broker.url == "auto" and broker_mosquitto.found() is None:
+        yield 'mosquitto: not found, and broker.url is "auto": `run` will refuse; apt install mosquitto'
+    if settings.tools.sandbox != "none" and shutil.which("bwrap") is None:
+        then = "will not start (tools.sandbox)" if settings.tools.sandbox == "bwrap" else "will have no shell"
+        yield f"bwrap: not found: the agent {then}; apt install bubblewrap"
 
 
 def explanation(loaded: Loaded, command: str) -> Mapping[str, object]:
@@ -223,7 +236,8 @@ def check(
 
 def warn(loaded: Loaded, data: Mapping[str, object]) -> None:
     """What is allowed and worth a second look, a line each, on stderr: piped JSON stays JSON."""
-    missing = data["missing_secrets"]
     err = Console(stderr=True, highlight=False)
-    for line in [*(str(one) for one in loaded.warnings), *(missing if isinstance(missing, list) else [])]:
+    missing = [data["missing_secrets"], data["missing_programs"]]
+    absent = [line for lines in missing if isinstance(lines, list) for line in lines]
+    for line in [*(str(one) for one in loaded.warnings), *absent]:
         err.print(f"[yellow]warning:[/] {escape(str(line))}", soft_wrap=True)
