@@ -35,6 +35,7 @@ _CLAIMS_DONE = re.compile(
     r"shared|invited|installed|deployed|committed|pushed|cancelled|scheduled)\b",
     re.IGNORECASE,
 )
+_CLAIMING = ("I have", "I've", "I\u2019ve", "uccessfully", " been ", "was ", "were ")
 _ADMITS = re.compile(
     r"\b(?:could ?n[o'\u2019]t|unable to|failed to|not able to|did ?n[o'\u2019]t (?:work|go through|succeed)"
     r"|unfortunately)\b",
@@ -100,7 +101,7 @@ class ContradictedClaim:
                 _outcome(state, state.open[call][0], event.seq, worked=False)
             case ToolFinished() as body:
                 return state, self._finished(state, body, event.seq)
-            case ModelCalled(text=text) if state.checks_failed or state.failed or state.worked:
+            case ModelCalled(text=text) if state.checks_failed or state.failed or _may_claim(state, text.head):
                 return state, self._said(state, text.shown, event.seq)
             case _:
                 pass
@@ -164,6 +165,11 @@ def _outcome(state: Recorded, acts: int, seq: int, *, worked: bool) -> None:
 
 def _bits(acts: int) -> list[int]:
     return [1 << at for at in range(acts.bit_length()) if acts >> at & 1]
+
+
+def _may_claim(state: Recorded, text: str) -> bool:
+    """Whether something worked that ``text`` may claim; cheap, for most messages claim nothing."""
+    return state.worked != 0 and any(one in text for one in _CLAIMING)
 
 
 def _excused(text: str, claim: re.Match[str]) -> bool:
