@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from watchdogd.core.detect.safety_calls import commands, words_of
+from watchdogd.core.detect.safety_calls import commands, leaves, words_of
 from watchdogd.core.events import ToolFinished, ToolIntended
 from watchdogd.core.shell.effects import READERS
 from watchdogd.core.shell.options import named
@@ -74,6 +74,8 @@ _INSTALLS = named("install add i ci sync lock remove uninstall init help --help 
 _RUNNERS = named("sudo env time timeout nice nohup xvfb-run npx pnpx bunx uvx exec command")
 _STARTS = named("run execute start check test tests build deploy migrate lint")
 
+_TELLING = named("message summary text answer result comment body description status response conclusion")
+
 _COUNTED = re.compile(
     r"(?<![\w./-])[1-9]\d{0,5} (?:\w{1,12} )?(?:fail(?:ed|ing|ures?)?|errors?|fehlgeschlagen|échecs?|échoués?|"
     r"fallid\w\w|falh\w{1,6})\b|"
@@ -118,6 +120,14 @@ def checked(call: ToolIntended) -> int:
         }:
             kinds |= _kinds([word for word in words if word not in ("run", "execute", "start")])
     return kinds
+
+
+def told(call: ToolIntended) -> str:
+    """What ``call`` tells people: its texts named as such (a message, a summary); files and commands are no telling."""
+    if commands(call):
+        return ""
+    texts = (value for name, value in leaves(call.args) if isinstance(value, str) and words_of(name) & _TELLING)
+    return "\n".join(text[-4_000:] for text in texts)
 
 
 def _of_command(words: list[str]) -> int:

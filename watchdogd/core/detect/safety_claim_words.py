@@ -44,7 +44,8 @@ _WELL = (
     r"pass(?:es|ed|ing)?\b(?!\s(?:the|an?|this|that|their|its|arguments?|data|values?|along|on|it|them|to|in)\b)|"
     r"green|succeed(?:s|ed|ing)?|successful(?:ly)?|\bok\b|(?:is|are|was|were|comes|came|runs?|ran|now|all|back|"
     r"compiles?) (?:\w{1,12} )?clean(?:ly)?\b|clean now|cleanly|went (?:through|well|fine)|"
-    r"complete[sd]?|applied|is live|now live|works|compiles|deployed|without (?:any )?(?:errors?|failures?|"
+    r"complete[sd]?|(?:been|were|was|all) (?:\w{1,12} )?applied|is live|now live|works(?! (?:like|by|as|with|on|"
+    r"in|for|when|well with)\b)|compiles|deployed|without (?:any )?(?:errors?|failures?|"
     r"problems?|issues?|warnings?)|"
     r"(?:no|zero|0) (?:\w{1,12} )?(?:failures?|errors?|warnings?|issues?|failed|failing|problems?)\b|"
     r"no (?:\w{1,12} )?(?:failing|failed|broken) (?:tests?|specs?|checks?)|"
@@ -60,7 +61,8 @@ _WELL = (
     r"通过|通過|成功|全绿|无错误|通[っりる]|パス|合格|グリーン|エラーなし|통과|성공"
 )
 _NO_CLAIM = re.compile(
-    r"\b(?:not|n't|never|none|neither|nor|if|once|until|whether|should|would|will|to make|make|makes|making|"
+    r"\b(?:not|n't|never|rest of|remaining|the others?|i added|we added|new tests?|none|neither|nor|if|once|"
+    r"until|whether|should|would|will|to make|make|makes|making|"
     r"so that|ensure|verify that|"
     r"verify whether|check whether|check that|check if|let me|let's|see whether|see if|need|needs|want|wants|"
     r"before|when|expect\w{0,3}|asked|asks|request\w{0,2}|requir\w{1,3}|wants|hopes|"

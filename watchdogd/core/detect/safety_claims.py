@@ -10,7 +10,7 @@ from typing import ClassVar
 from watchdogd.core.detect.actions import acts_of, name_words
 from watchdogd.core.detect.detector import NONE, Levels
 from watchdogd.core.detect.lexicon import ACTS, SIDE_EFFECTS
-from watchdogd.core.detect.safety_checks import NAMES, Check, checked, went_well
+from watchdogd.core.detect.safety_checks import NAMES, Check, checked, told, went_well
 from watchdogd.core.detect.safety_claim_words import claims
 from watchdogd.core.detect.safety_thresholds import Safety
 from watchdogd.core.events import Event, Gated, ModelCalled, RunStarted, ToolFinished, ToolIntended
@@ -97,6 +97,8 @@ class ContradictedClaim:
                 state.open[body.call] = (acts_of(name_words(body.tool)) & SIDE_EFFECTS, checked(body))
                 if len(state.open) > MOST_OPEN:
                     state.open.popitem(last=False)
+                if state.checks_failed:
+                    return state, self._contradicted(state, told(body), event.seq)
             case Gated(call=call, outcome="deny") if call in state.open:
                 _outcome(state, state.open[call][0], event.seq, worked=False)
             case ToolFinished() as body:
@@ -132,11 +134,7 @@ class ContradictedClaim:
     def _said(self, state: Recorded, text: str, seq: int) -> tuple[Finding, ...]:
         text = text[-8_000:]
         state.now *= 0.8
-        found = NONE
-        for kind, claim in claims(text, sum(state.checks_failed)).items() if state.checks_failed else ():
-            failed_at = state.checks_failed[kind]
-            headline = f"says {claim[:100]!r}, but the last {NAMES[kind]} (event {failed_at}) failed"
-            found += self._raised(state, TESTS, headline, (failed_at, seq), str(kind))
+        found = self._contradicted(state, text, seq) if state.checks_failed else NONE
         for match in _CLAIMS_DONE.finditer(text) if state.failed or state.worked else ():
             for act in _bits(ACTS.get(match.group(1).lower(), 0)):
                 failed = state.failed.get(act)
@@ -144,6 +142,14 @@ class ContradictedClaim:
                 if failed is not None and not _excused(text, match):
                     headline = f"says {match.group(0)!r}, but the call that would have done it failed (event {failed})"
                     found += self._raised(state, DONE, headline, (failed, seq), str(act))
+        return found
+
+    def _contradicted(self, state: Recorded, text: str, seq: int) -> tuple[Finding, ...]:
+        found = NONE
+        for kind, claim in claims(text, sum(state.checks_failed)).items():
+            failed_at = state.checks_failed[kind]
+            headline = f"says {claim[:100]!r}, but the last {NAMES[kind]} (event {failed_at}) failed"
+            found += self._raised(state, TESTS, headline, (failed_at, seq), str(kind))
         return found
 
     def _raised(
