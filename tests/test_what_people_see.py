@@ -24,6 +24,7 @@ from watchdogd.commands.manual import EXAMPLES, STATUSES
 from watchdogd.commands.run import summary
 from watchdogd.commands.status import answers, by_hand
 from watchdogd.commands.watch import undoubled
+from watchdogd.core.counting import counted
 from watchdogd.core.errors import ConfigError
 from watchdogd.core.escalation import ApproveCall, AskedByWorker, Escalation, ReleaseLatch, Subject
 from watchdogd.core.health import Severity
@@ -318,3 +319,16 @@ def test_recordings_that_are_not_there_are_said_and_nothing_is_counted(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"{tmp_path}/none: cannot be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("count", "nouns", "said"),
+    [
+        (0, ("run",), "0 runs"),
+        (1, ("run",), "1 run"),
+        (1200, ("run",), "1,200 runs"),
+        (2, ("child", "children"), "2 children"),
+    ],
+)
+def test_one_is_not_said_as_many(count: int, nouns: tuple[str, ...], said: str) -> None:
+    assert counted(count, *nouns) == said

@@ -21,6 +21,7 @@ from watchdogd.commands.recordings import Reading
 from watchdogd.commands.rules_in_force import thresholds_of
 from watchdogd.commands.sweep import swept, trade_off, trade_off_json
 from watchdogd.commands.thresholds import parsed
+from watchdogd.core.counting import counted
 from watchdogd.core.health import Channel, Severity
 
 
@@ -64,14 +65,13 @@ def table(measured: Measured) -> list[Table | Text | str]:
     """The measures for people: coverage first."""
     names = label_names(measured)
     parts: list[Table | Text | str] = [
-        f"{tables.counted(len(measured.runs), 'run')}, {tables.counted(measured.events, 'event')}, "
-        f"{measured.unread} unreadable"
+        f"{counted(len(measured.runs), 'run')}, {counted(measured.events, 'event')}, {measured.unread} unreadable"
     ]
     for name in names:
         bad = sum(run.labels.get(name) is True for run in measured.runs)
         good = sum(run.labels.get(name) is False for run in measured.runs)
         parts.append(f"  {name}: {bad} bad, {good} good, {len(measured.runs) - bad - good} unknown")
-    known = tables.counted(sum(run.onset is not None for run in measured.runs), "run")
+    known = counted(sum(run.onset is not None for run in measured.runs), "run")
     parts.append(f"  onset known in {known}")
     for name in names:
         parts += ["", _by_label(measured, name)]
@@ -103,7 +103,7 @@ def _by_label(measured: Measured, name: str) -> Table:
 def _steps(found: Sequence[float]) -> str:
     if not found:
         return "-"
-    runs = tables.counted(len(found), "run")
+    runs = counted(len(found), "run")
     return f"median {quantile(found, 0.5):.0f}, 90 % within {quantile(found, 0.9):.0f} ({runs})"
 
 

@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from watchdogd.adapters.clock import SystemClock
 from watchdogd.commands.asking import AsJson, Config, StateDir, User, show
 from watchdogd.commands.client import Client, config_of, connection_in, is_terminal, state_dir_of
+from watchdogd.core.counting import counted
 from watchdogd.settings.load import load
 from watchdogd.settings.model import LOCAL_OPERATOR, Settings
 from watchdogd.wire import codec
@@ -76,13 +78,14 @@ def minutes(seconds: float) -> str:
 def _table(found: tuple[CheckpointReport, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("id", "taken", "run", "after event", "files", "size", "standing", "what for"):
-        table.add_column(name, justify="right" if name in ("files", "size", "after event") else "left")
+        right = name in ("files", "size", "after event")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name in ("id", "taken", "standing"))
     for one in found:
         what = one.reason if one.standing != "incomplete" else f"{one.reason}: {one.why}"
-        what += f" ({one.missed} paths not saved)" if one.missed else ""
+        what += f" ({counted(one.missed, 'path')} not saved)" if one.missed else ""
         table.add_row(
             one.id,
-            datetime.fromtimestamp(one.taken_at).astimezone().strftime("%m-%d %H:%M:%S"),
+            _when(one.taken_at),
             f"{escape(one.mission)} ({one.run})" if one.run else "no run",
             str(one.at_seq),
             f"{one.files:,}",
@@ -91,6 +94,13 @@ def _table(found: tuple[CheckpointReport, ...]) -> Table:
             escape(what),
         )
     return table
+
+
+def _when(at: float) -> str:
+    """``at`` (unix seconds): the time of a day that is today, else day and time."""
+    here = datetime.fromtimestamp(at).astimezone()
+    today = datetime.fromtimestamp(SystemClock().wall()).astimezone().date()
+    return here.strftime("%H:%M:%S" if here.date() == today else "%m-%d %H:%M")
 
 
 def _size(count: float) -> str:

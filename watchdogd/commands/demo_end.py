@@ -15,8 +15,8 @@ from rich.markup import escape
 
 from watchdogd.adapters.sqlite import read_rows
 from watchdogd.commands.demo_timeline import Tally, Timeline
-from watchdogd.commands.tables import counted
 from watchdogd.core.chain import breaks
+from watchdogd.core.counting import counted
 from watchdogd.core.errors import RecordError
 from watchdogd.settings.model import Settings
 

@@ -12,6 +12,7 @@ from rich.text import Text as Line
 from watchdogd.adapters.broker_connection import Connection
 from watchdogd.adapters.clock import SystemClock
 from watchdogd.core import events as e
+from watchdogd.core.counting import counted
 from watchdogd.core.escalation import Escalation
 from watchdogd.core.health import Severity
 from watchdogd.core.policy import Action
@@ -185,12 +186,14 @@ class Timeline:
         match body:
             case e.CheckpointTaken(complete=True):
                 tally.checkpoints += 1
-                self.line("worker", f"checkpoint {body.checkpoint} ({body.reason}): {body.files} files", "dim")
+                self.line(
+                    "worker", f"checkpoint {body.checkpoint} ({body.reason}): {counted(body.files, 'file')}", "dim"
+                )
             case e.CheckpointTaken():
                 self.line("worker", f"no checkpoint: {body.why}", "red")
             case e.RolledBack(ok=True):
                 tally.returns += 1
-                put = f"{body.changed} files put back, {body.quarantined} moved to quarantine"
+                put = f"{counted(body.changed, 'file')} put back, {body.quarantined} moved to quarantine"
                 self.line(
                     "overseer", f"returned to checkpoint {body.checkpoint}: {put}, kept as {body.saved_as}", "bold"
                 )

@@ -20,6 +20,7 @@ from watchdogd.commands import labels, tables
 from watchdogd.commands.measures import percent, quantile, rate
 from watchdogd.commands.recordings import Reading, Recording, with_ticks
 from watchdogd.commands.rules_in_force import thresholds_of
+from watchdogd.core.counting import counted
 from watchdogd.core.detect.bank import Bank
 from watchdogd.core.events import Event, ToolFinished
 from watchdogd.core.health import Channel, Finding, Severity
@@ -77,7 +78,7 @@ def drill(
     if not read:
         raise typer.Exit(reading.status)
     if not runs:
-        sys.stderr.write(f"nothing to drill: {tables.counted(len(read), 'recording')}, all labelled bad\n")
+        sys.stderr.write(f"nothing to drill: {counted(len(read), 'recording')}, all labelled bad\n")
         raise typer.Exit(1)
     one_bank = detectors(thresholds_of(config))
     alarms = [tuple(alarms_of(run.events, one_bank)) for run in runs]
@@ -163,7 +164,7 @@ def _speaks(kind: str, finding: Finding) -> bool:
 def table(untouched: Untouched, drilled: Sequence[Drilled]) -> list[Table | Text | str]:
     """What was seen, for people."""
     parts: list[Table | Text | str] = [
-        f"{tables.counted(untouched.runs, 'healthy recording')}; alarms on the untouched copies: "
+        f"{counted(untouched.runs, 'healthy recording')}; alarms on the untouched copies: "
         f"warn {percent(rate(untouched.warn, untouched.runs))}, crit {percent(rate(untouched.crit, untouched.runs))}",
         "faults go into the silent ones",
     ]

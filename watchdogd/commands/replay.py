@@ -18,6 +18,7 @@ from watchdogd.commands import labels, replay_html, tables
 from watchdogd.commands.outcome import Outcome, replayed
 from watchdogd.commands.recordings import Reading, Recording
 from watchdogd.commands.rules_in_force import in_force
+from watchdogd.core.counting import counted
 from watchdogd.core.health import Channel, Severity
 
 UNWRITABLE = 1
@@ -132,7 +133,7 @@ class Tally:
     def table(self) -> list[Table | Text | str]:
         """What was seen, for people: coverage first, then what fired, on good runs and on bad ones."""
         parts: list[Table | Text | str] = [
-            f"{tables.counted(self.runs, 'run')}, {tables.counted(self.events, 'step')}, {self.unread} unreadable"
+            f"{counted(self.runs, 'run')}, {counted(self.events, 'step')}, {self.unread} unreadable"
         ]
         names = sorted({label for label, _ in self.labels})
         if names:

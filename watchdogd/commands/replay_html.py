@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from watchdogd.commands import labels
 from watchdogd.commands.outcome import Outcome, Seen
 from watchdogd.commands.recordings import Recording
+from watchdogd.core.counting import counted
 from watchdogd.core.events import (
     Event,
     Gated,
@@ -184,7 +185,7 @@ def _kinds(run: Recording, axis: Axis) -> str:
         for x, colour in enumerate(shown)
         if colour
     )
-    return _svg(axis, cells, f"{len(run.events)} events", thin=True)
+    return _svg(axis, cells, counted(len(run.events), "event"), thin=True)
 
 
 def _kind(event: Event) -> str:
@@ -257,7 +258,7 @@ def _findings(outcome: Outcome, events: Mapping[int, Event], at: int) -> Iterato
         yield f" · risk {finding.risk:.2f}</p>"
         shown = [seq for seq in dict.fromkeys(finding.evidence) if seq in events]
         if shown:
-            yield f"<details><summary>Evidence: {len(shown)} events</summary>"
+            yield f"<details><summary>Evidence: {counted(len(shown), 'event')}</summary>"
             for seq in shown:
                 yield _step(events[seq], "", "")
             yield "</details>"
@@ -300,7 +301,7 @@ def _timeline(run: Recording, outcome: Outcome, at: int, most: int) -> Iterator[
     events = [event for event in run.events if not isinstance(event.body, RunStarted)]
     shown = [event for n, event in enumerate(events) if n < most or event.seq in linked]
     cut = "" if len(shown) == len(events) else f" of {len(events)}: the first {most}, and those with a finding"
-    yield f"<details><summary>Timeline: {len(shown)} steps{cut}</summary>"
+    yield f"<details><summary>Timeline: {counted(len(shown), 'step')}{cut}</summary>"
     for event in shown:
         level = marks.get(event.seq, Severity.OK)
         yield _step(event, f"run-{at}-step-{event.seq}", "" if level is Severity.OK else level.value)

@@ -30,11 +30,6 @@ def table(*heads: str, right: Sequence[str] = (), keep: Sequence[str] = ()) -> T
     return made
 
 
-def counted(count: int, noun: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def row(into: Table, *cells: str | Text) -> None:
     """Adds a row of plain text: nothing in it is markup."""
     into.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))

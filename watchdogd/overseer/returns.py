@@ -19,6 +19,7 @@ from watchdogd.core.checkpoint import (
     standing,
     target,
 )
+from watchdogd.core.counting import counted
 from watchdogd.core.errors import RequestRefused
 from watchdogd.core.escalation import ReleaseLatch
 from watchdogd.core.events import CheckpointTaken, Compared, Event, RolledBack, RunStarted
@@ -315,8 +316,8 @@ class Returns:
         """The retained list."""
         reports = tuple(_report(known, self.book.past) for known in self._newest()[:LISTED])
         good = sum(1 for one in reports if one.standing == "passed")
-        count = f"{len(reports)} checkpoint{'' if len(reports) == 1 else 's'}"
-        return self._enforcer.message(CheckpointList(checkpoints=reports), f"{count}, {good} passed inspection")
+        headline = f"{counted(len(reports), 'checkpoint')}, {good} passed inspection"
+        return self._enforcer.message(CheckpointList(checkpoints=reports), headline)
 
 
 def _report(known: Known, past: Past) -> CheckpointReport:
@@ -338,6 +339,6 @@ def _report(known: Known, past: Past) -> CheckpointReport:
 def _told(said: RolledBack) -> str:
     if not said.ok:
         return f"no return to {said.checkpoint}, nothing was changed: {said.reason}"
-    moved = f"{said.changed} paths put back, {said.quarantined} moved to quarantine"
+    moved = f"{counted(said.changed, 'path')} put back, {said.quarantined} moved to quarantine"
     left = f"; left the machine since: {', '.join(said.outside[:3])}" if said.outside else ""
     return f"returned to {said.checkpoint} ({said.reason}): {moved}, what was there is kept as {said.saved_as}{left}"

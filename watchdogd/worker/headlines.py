@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from watchdogd.core import events as e
+from watchdogd.core.counting import counted
 
 SHORT = 160
 
@@ -85,7 +86,8 @@ def headline(event: e.Event) -> str:  # noqa: C901 - one line per kind
         case e.Answered():
             return _short(f"question {body.question}: {body.answer}{' by ' + body.by if body.by else ''}")
         case e.Resources():
-            return f"cpu {body.cpu_percent:.0f} %, memory {body.rss_bytes // 1048576} MiB, {body.children} children"
+            children = counted(body.children, "child", "children")
+            return f"cpu {body.cpu_percent:.0f} %, memory {body.rss_bytes // 1048576} MiB, {children}"
         case e.RunFinished():
             return _short(f"run ended: {body.outcome}. {body.reason}")
         case e.Tick():
@@ -96,7 +98,7 @@ def headline(event: e.Event) -> str:  # noqa: C901 - one line per kind
 
 def _of_return(body: e.RolledBack) -> str:
     if body.ok:
-        moved = f"{body.changed} paths put back, {body.quarantined} moved to quarantine"
+        moved = f"{counted(body.changed, 'path')} put back, {body.quarantined} moved to quarantine"
         return f"back at checkpoint {body.checkpoint}: {moved}; what was there is kept as {body.saved_as}"
     if body.at == "between":
         return f"the return to {body.checkpoint} cannot end yet and is tried again: {body.reason}"
