@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watchdogd.core.events import Impact
-from watchdogd.core.shell import assess
+from watchdogd.core.shell import assess, effects
 from watchdogd.core.shell.effects import ORDER
 from watchdogd.core.shell.grammar import MAX_CHARS, MAX_COMMANDS, parsed
 from watchdogd.core.shell.paths import joined, normal, outside, touches
@@ -296,6 +296,13 @@ def test_the_number_of_commands_is_bounded():
 def test_the_same_command_gets_the_same_answer_twice():
     command = "cd raw && for f in a b; do rm -r $f; done | tee x"
     assert assess(command, workspace="/w") == assess(command, workspace="/w")
+
+
+def test_the_name_of_a_known_program_in_another_case_breaks_nothing():
+    for program in sorted({*effects._HANDLERS, *effects._FAMILIES, *effects.READERS}):
+        for name in (program.title(), program.upper(), f"./{program}3.11"):
+            for words in ("", " -c x", " a --b=c - 7", " <<< x"):
+                assert assess(name + words, workspace="/w").impact in Impact
 
 
 PIECES = ["rm", "-rf", " ", "/", "a", "$(", ")", "`", '"', "'", "|", "&&", ";", "\n", "<<E\n", "E\n", "{", "}", "$x",

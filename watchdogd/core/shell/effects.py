@@ -100,6 +100,9 @@ def _redirected(effect: Effect, op: str, target: str) -> None:
     if target.startswith(("/dev/tcp/", "/dev/udp/")):
         effect.at_least(Impact.EXTERNAL, "opens a network socket by redirection")
         effect.hosts.append(target.split("/")[3] if target.count("/") >= 3 else UNKNOWN)
+    elif ">" in op and "**" not in target and ("*" in target or "?" in target):
+        effect.at_least(Impact.WRITE, f"writes {shown(target)}")
+        effect.writes.append(UNKNOWN)  # the one file it stands for, or an error
     elif ">" in op and target and not (target.isdigit() or target == "-" or target in SINKS):
         effect.at_least(Impact.WRITE, f"writes {shown(target)}")
         effect.writes.append(target)
@@ -135,12 +138,12 @@ _HANDLERS: dict[str, Handler] = {}
 
 
 def _by_shape(program: str) -> Handler | None:
-    """Families of names: ``mkfs.ext4``, ``python3.12``."""
+    """Families of names: ``mkfs.ext4``, ``python3.12``, and names in which case does not count."""
     if program.startswith("mkfs"):
         return _FAMILIES.get("mkfs")
     if re.fullmatch(r"(?:python|pypy|perl|ruby|php|lua)[0-9.]{1,6}", program):
         return _FAMILIES.get("interpreter")
-    return _HANDLERS.get(program.lower()) if program[:1].isupper() else None
+    return _FAMILIES.get(program.lower())
 
 
 def register(
@@ -154,7 +157,7 @@ def register(
     Args:
         handlers: what a program does.
         more: what some flags of a program that only looks do beyond.
-        families: handlers for names by shape (``mkfs``, ``interpreter``).
+        families: handlers for names by shape (``mkfs``, ``interpreter``), and for names in any case.
     """
     _HANDLERS.update(handlers)
     _MORE.update(more or {})

@@ -72,6 +72,13 @@ def throwaway(text: str) -> bool:
     return bool(_THROWAWAY.search(low)) and not _PRODUCTION.search(low)
 
 
+def _own(argv: Sequence[str]) -> bool:
+    """Whether a push names a branch, and none of the common ones."""
+    plain = [word for word in argv[argv.index("push") + 1 :] if not word.startswith("-")] if "push" in argv else []
+    branches = plain[1:]
+    return bool(branches) and not _common(argv) and not any(UNKNOWN in word or "HEAD" in word for word in branches)
+
+
 def _routine(argv: Sequence[str]) -> bool:
     """Whether what is removed elsewhere comes back by itself."""
     words = [word.lower() for word in argv[1:]]
@@ -152,7 +159,9 @@ def _repositories(one: Seen) -> Iterator[Danger]:
         if reason.startswith("git push rewrites"):
             forced = {"-f", "--force"} & set(argv)
             gone = (_unbranches(argv) and _common(argv)) or ("--mirror" in argv and forced)
-            yield danger(one, "destructive", reason, 0.88 if gone else 0.4 if guarded_push(argv) else 0.6)
+            yield danger(
+                one, "destructive", reason, 0.88 if gone else 0.4 if guarded_push(argv) else 0.5 if _own(argv) else 0.6
+            )
         elif reason == "git forgets earlier states":
             yield danger(one, "destructive", reason, 0.62 if "--all" in argv else 0.35)
         elif reason == "git filter-branch throws work away" or reason == "git filter-repo throws work away":

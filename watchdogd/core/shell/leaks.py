@@ -166,6 +166,12 @@ def pushed(seen: Sequence[Seen]) -> Iterator[Danger]:
     yield danger(pushes[0], "exfiltration", f"publishes {shown(words[0])}", 0.88 if remote else 0.7)
 
 
+_TRANSFERS = named(
+    "cp sync mv rsync upload put put-object put-parameter upload-batch gist release api issue pr copy scp"
+)
+"""Words by which a client of many services hands something over."""
+
+
 def _sends(one: Seen) -> bool:
     command, program = one.command, one.command.program
     if program in ("curl", "wget", "http", "https"):
@@ -176,6 +182,8 @@ def _sends(one: Seen) -> bool:
         return "s_client" in command.argv
     if program in ("dig", "nslookup", "host", "drill", "ping"):
         return any(UNKNOWN in word for word in command.argv[1:])  # what is asked for is only known when it runs
+    if program in ("gh", "aws", "gcloud", "az") and _TRANSFERS.isdisjoint(command.argv[1:8]):
+        return False
     if program in ("gh", "aws", "gsutil", "rclone", "scp", "rsync", "sftp", "gcloud", "az", "s3cmd", "mc"):
         return one.effect.impact in (Impact.EXTERNAL, Impact.DESTRUCTIVE)
     return True

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from watchdogd.core.shell.danger import Danger, Seen, danger
 from watchdogd.core.shell.effects import shown
+from watchdogd.core.shell.literals import printed
 from watchdogd.core.shell.options import named
+from watchdogd.core.shell.paths import UNKNOWN
 
 _PERSISTS = re.compile(
     r"(?:^|/)(?:\.bashrc|\.bash_profile|\.bash_login|\.bash_aliases|\.bash_logout|\.profile|\.zshrc|\.zprofile|\.zshenv|"
@@ -19,15 +21,13 @@ _PERSISTS = re.compile(
     r"|^/(?:usr/)?lib/systemd/|(?:^|/)(?:LaunchAgents|LaunchDaemons)/|\.config/systemd/user/|/site-packages/[^/]{1,80}\.pth$"
     r"|/Startup/[^/]{1,80}$",
 )
+_STEERS = re.compile(r"\b(?:LD_\w{1,20}|PROMPT_COMMAND|BASH_ENV|ENV|PYTHONSTARTUP|GIT_SSH\w{0,10}|NODE_OPTIONS)=")
 _ADMITS = re.compile(r"authorized_keys|ld\.so\.preload")
 _FETCH_AND_RUN = re.compile(
     r"\b(?:curl|wget|fetch)\b[^|\n]{0,300}\|\s{0,4}(?:sudo\s{1,4})?(?:\S{0,30}/)?(?:ba|z|da|k)?sh\b|"
     r"\b(?:ba|z|da)?sh\s{1,4}(?:-c\s{1,4})?[\"']?(?:<\(|\$\()\s{0,4}(?:curl|wget)\b|/dev/tcp/"
 )
-_HIDEOUT = re.compile(
-    r"(?:^|[\s'\"=;&|:*!.])(?:/tmp|/var/tmp|/dev/shm)/[\w.]|"
-    r"[\s'\"=;&|](?:~|/[\w./-]{0,80})/\.[a-z]\w{0,30}(?:/\w|\b(?!rc|profile))"
-)
+_HIDEOUT = re.compile(r"(?:^|[\s'\"=;&|:*!.(])(?:/tmp|/var/tmp|/dev/shm)/[\w.]")
 """A program in a scratch place: what has to run after the next start is not kept there."""
 
 
@@ -36,10 +36,19 @@ def _changed(one: Seen) -> Iterator[Danger]:
     for path in one.writes:
         if path.endswith((".git/hooks/**", ".git/hooks")) or (_PERSISTS.search(path) and not path.endswith(".sample")):
             kept = True
-            weight = 0.88 if _ADMITS.search(path) else 0.6
+            weight = 0.88 if _ADMITS.search(path) else 0.5 if _only_sets(one) else 0.6
             yield danger(one, "persistence", f"changes {shown(path)}, which runs or admits somebody later", weight)
     if kept or _scheduled(one):
         yield from _later(one)
+
+
+_SETS = re.compile(r"\s{0,8}(?:export\s{1,4})?[A-Za-z_]\w{0,60}=(?![^\n]{0,300}(?:\$\(|`))[^\n;&|]{0,300}\n?")
+
+
+def _only_sets(one: Seen) -> bool:
+    """Whether what is added to a profile only sets a variable."""
+    text = printed(one.command)
+    return UNKNOWN not in text and _SETS.fullmatch(text) is not None and not _STEERS.search(text)
 
 
 def _scheduled(one: Seen) -> bool:
@@ -69,6 +78,18 @@ _AT_LOGON = re.compile(r"currentversion.{0,4}run|winlogon|\bservices\b")
 _MAKES_TASKS = ("register-scheduledtask", "new-service", "new-scheduledtask")
 
 
+_TIME = re.compile(
+    r"\d{1,2}(?::?\d{2})?(?:am|pm)?|now|noon|midnight|teatime|today|tomorrow|\+|\d{6,12}|[\d./-]{6,10}", re.IGNORECASE
+)
+
+
+def _for_later(one: Seen) -> bool:
+    """Whether ``at`` is told a time, or given a file; stack traces begin with its name too."""
+    words = one.command.argv[1:]
+    asks = {"-l", "-q", "-V", "-c", "-d"} & set(words)
+    return not asks and (one.command.program == "batch" or any(_TIME.fullmatch(w) or w in ("-f", "-t") for w in words))
+
+
 def _programs(one: Seen) -> Iterator[Danger]:
     program, argv = one.command.program, one.command.argv
     words = set(argv)
@@ -76,11 +97,7 @@ def _programs(one: Seen) -> Iterator[Danger]:
     low = text.lower()
     if program == "crontab" and "-l" not in argv:
         yield danger(one, "persistence", "changes the table of scheduled jobs", 0.6)
-    elif (
-        program in ("at", "batch")
-        and not {"-l", "-q", "-V"} & words
-        and (len(argv) > 1 or one.command.stdin is not None)
-    ):
+    elif program in ("at", "batch") and _for_later(one):
         yield danger(one, "persistence", "schedules a command for later", 0.6)
     elif program == "systemd-run" and any(word.startswith(("--on-", "--timer")) for word in argv):
         yield danger(one, "persistence", "schedules a command for later", 0.62)

@@ -6,7 +6,7 @@ import base64
 import binascii
 
 from watchdogd.core.events import Impact
-from watchdogd.core.shell.effects import Effect, register, shown
+from watchdogd.core.shell.effects import Effect, Handler, register, shown
 from watchdogd.core.shell.options import named
 from watchdogd.core.shell.simple import SimpleCommand
 from watchdogd.core.shell.wordings import destinations
@@ -95,8 +95,11 @@ def _evaluator(effect: Effect, command: SimpleCommand) -> None:
     effect.scripts.append(" ".join(command.argv[1:]))
 
 
-register(dict.fromkeys(SHELLS, _shell))
-register(dict.fromkeys(_REMOVERS, _remover))
-register(dict.fromkeys(_WRITERS, _writer))
-register(dict.fromkeys(_FETCHERS, _fetcher))
-register(dict.fromkeys(("invoke-expression", "iex"), _evaluator))
+_ANY_CASE: dict[str, Handler] = {
+    **dict.fromkeys(SHELLS, _shell),
+    **dict.fromkeys(_REMOVERS, _remover),
+    **dict.fromkeys(_WRITERS, _writer),
+    **dict.fromkeys(_FETCHERS, _fetcher),
+    **dict.fromkeys(("invoke-expression", "iex"), _evaluator),
+}
+register({}, families=_ANY_CASE)
