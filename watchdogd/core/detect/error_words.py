@@ -40,22 +40,27 @@ _STRONG = re.compile(
     r"|missing (?:required|argument|parameter))",
 )
 _FOREIGN = re.compile(
-    r"\b(?:konnte(?:n)? nicht|kann nicht|lässt sich nicht|darf nicht|verweigert|abgelehnt|existiert nicht"
+    r"\b(?:kein zugriff|bereits (?:belegt|vergeben|vorhanden|verwendet)|konnte(?:n)? nicht|kann nicht"
+    r"|lässt sich nicht|darf nicht|verweigert|abgelehnt|existiert nicht"
     r"|falsche?[sr]?"
-    r"|impossible de|n['’]existe pas|ne peut pas|refusée?|incorrecte?s?|erronée?s?|dépassée?"
-    r"|no se (?:pudo|puede|ha podido)|denegad[oa]|incorrect[oa]s?|no existe|no es válid[oa]|rechazad[oa]"
+    r"|impossible de|n['’]existe pas|ne peut pas|refusée?|non valides?|déjà (?:pris|utilisé|existant)e?"
+    r"|incorrecte?s?|erronée?s?|dépassée?"
+    r"|no se (?:pudo|puede|ha podido)|denegad[oa]|incorrect[oa]s?|no existe|no (?:es )?válid[oa]|no se encontr\w+"
+    r"|ya existe|rechazad[oa]"
     r"|não (?:foi possível|é possível|pode|existe|permitid[oa])|negad[oa]|incorret[oa]s?"
     r"|non (?:è stato possibile|è possibile|esiste|consentit[oa])|negat[oa]|errat[oa]"
     r"|kan niet|geweigerd|bestaat niet|onjuiste?|nie (?:można|udało się|istnieje)|odmow[ay]|brak (?:dostępu"
     r"|uprawnień)"
-    r"|не (?:удалось|удаётся|существует|найден\w*|хватает)|невозможно|нельзя|запрещ[её]н\w*|отказано"
+    r"|не (?:удалось|удаётся|существует|найден\w*|хватает)|недостаточно|невозможно|нельзя|запрещ[её]н\w*|отказано"
     r"|reddedildi|engellendi|bulunamadı|yanlış|finns inte|nekad|kunde inte|går inte|ei (?:löydy|voi)|virheelli\w+"
-    r"|findes ikke|kunne ikke|finnes ikke|neexistuje|nelze|odepřen|nem (?:található|sikerült)|érvénytelen)\b"
+    r"|findes ikke|kunne ikke|finnes ikke|neexistuje|nenalezen\w*|nelze|odepřen|nem (?:található|sikerült)"
+    r"|érvénytelen)\b"
 )
 """Could not, does not exist, refused: in other languages."""
 _SCRIPTS = (
-    "错误", "錯誤", "不足", "拒绝", "拒絕", "无法", "不能", "失败", "失敗", "できません", "足りません",
-    "ありません", "拒否", "없습니다", "실패", "거부", "مرفوض", "विफल",
+    "错误", "錯誤", "不正确", "không tìm thấy", "不足", "拒绝", "拒絕", "无法",
+    "不能", "失败", "失敗", "できません", "足りません", "ありません", "拒否", "없습니다",
+    "실패", "거부", "مرفوض", "विफल",
 )  # fmt: skip
 _LABEL = re.compile(
     r"\W{0,4}(?:fehler|erreur|error|errore|erro|fout|błąd|ошибка|помилка|hata|fel|virhe|fejl|feil|chyba|hiba|lỗi"
@@ -107,6 +112,7 @@ _CODE = re.compile(
     r"|else)"
     r"\b.{0,120}[{(:;}\])]\s*$"
     r"|(?:select|insert|update|delete|create|alter)\b.{1,120}\b(?:from|into|set|table|where)\b.{0,80};\s*$"
+    r"|(?:return|assert|yield|await|raise)\s[\w.()\[\] ]{1,60}(?:#.{0,80})?$|-\s\w{1,40}: "
     r"|[\w.]{1,40} = \S{1,40}\s*$|merge (?:pull request|branch|remote)\b"
     r"|[#@](?:define|include|ifdef|import|pragma)\b|diff --git|index [0-9a-f]{6,}|@@ -|(?:commit|\*) [0-9a-f]{6,40}\b"
     r"|//|/\*|--- a/)",
@@ -133,7 +139,8 @@ _SUCCEEDED = re.compile(
 _TOLD_OF = re.compile(
     r"\b(?:when (?:it|they|you|the)|if (?:it|they|you|the)|whenever|in case|last (?:week|month|night|year)|yesterday"
     r"|since"
-    r"|will be|would be|might|used to|risk of|reported that|policy)\b|\b(?:dropped|failed|lost|errors?"
+    r"|will be|would be|might|used to|risk of|reported that|policy)\b|\b(?:dropped|failed|failures?|lost|timeouts?"
+    r"|errors?"
     r"|retries)\s?[:=]?\s?0\b"
 )
 """Something wrong that is told of, expected or counted, and not happening now."""

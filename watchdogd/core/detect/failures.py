@@ -92,7 +92,8 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 _EXIT = re.compile(
-    r"\b(?:exit(?:ed)?(?: with)?(?: (?:code|status))?|exit[_ ]?(?:code|status)|return ?code|status code)"
+    r"\b(?:exit(?:ed)?(?: with)?(?: (?:code|status))?(?=\W{0,4}-?\d{1,5}\W*(?:$|\n))|exit[_ ]?(?:code|status)"
+    r"|return ?code|status code)"
     r"\W{0,4}(-?\d{1,5})\b",
     re.IGNORECASE,
 )
@@ -115,10 +116,18 @@ _COUNTS = re.compile(
     re.IGNORECASE,
 )
 """The first line of a report: how many of what."""
-_TRACE = re.compile(r"Traceback \(most recent|\n\s{1,8}at [\w.$<>]{1,80}[ (]|panicked at|stack trace", re.IGNORECASE)
+_TRACE = re.compile(
+    r"Traceback \(most recent|\n\s{1,8}at [\w.$<>]{1,80}[ (]|panicked at|stack trace"
+    r"|\n\S{1,120}:\d{1,6}:\d{1,4}: (?:fatal )?error:",
+    re.IGNORECASE,
+)
 _PROGRAM = re.compile(r"[\w./-]{1,60}(?: line \d{1,6})?:\s?(?:[^:\n]{1,160}:\s?){0,3}[^:\n]{3,200}$")
 _PREFIX = re.compile(r"[\[(<][^\[\](){}<>\n\"']{1,60}[\])>][\s:]")
 """A stamp or a tag in brackets before the text proper."""
+_WELL = re.compile(
+    r"[\"'](?:status|result|state)[\"']\s{0,4}:\s{0,4}[\"'](?:ok|success\w*|done|healthy|up)[\"']", re.IGNORECASE
+)
+"""Says itself that all is well."""
 _EXPLAINS = re.compile(r"[\"'](?:message|msg|details?|reason|cause)[\"']\s{0,4}:", re.IGNORECASE)
 
 
@@ -191,7 +200,7 @@ def _shaped(head: str, line: str) -> int:
     if _NAMED.match(line) or labelled(line):
         first = 3
     else:
-        first = 2 if _FIRST_LINE.match(line) and _FIRST_LINE.match(faultless(line)) else 0
+        first = 2 if _FIRST_LINE.match(line) and _FIRST_LINE.match(faultless(line).lstrip()) else 0
     return first + (2 if _TRACE.search(head) else 0)
 
 
@@ -199,6 +208,8 @@ def _structured(head: str, *, short: bool) -> bool:
     """Whether a JSON-like answer says error: in a field of that name, or in the words of a short explanation."""
     if _FIELD.search(head):
         return True
+    if _WELL.search(head):
+        return False
     return short and _EXPLAINS.search(head) is not None and (denied(head)[0] or speaks_of_outage(head))
 
 
