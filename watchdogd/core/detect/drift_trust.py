@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from watchdogd.core.detect.actions import PROGRAMS, acts_of, name_words, nearness, things_of
+from watchdogd.core.detect.cue_words import words
 from watchdogd.core.detect.cues import TOKEN
 from watchdogd.core.detect.lexicon import (
     ACTS,
@@ -16,6 +17,7 @@ from watchdogd.core.detect.lexicon import (
     LOCAL_THINGS,
     MONEY,
     PERSONS,
+    SIDE_EFFECTS,
     WEB,
     WORK,
     Act,
@@ -38,11 +40,17 @@ _DELEGATES = re.compile(
     r"implement)\s+(?:\w+\s+){0,3}?(?:instructions?|actions?|tasks?|steps?|to-?dos?|requests?|"
     r"orders?)\b(?!\s+in the (?:order|sequence))|(?:do|follow) (?:what|whatever|everything)\b|accordingly|"
     r"according to|as (?:described|specified|instructed|requested|stated|outlined|told) (?:in|by|on|there)|"
-    r"work (?:\w+ )?through|handle|process|deal with|take care of|act on|sort out|see to|turn \w+ (?:\w+ ){0,6}?into|"
     r"(?:link|number|address|account|iban|detail|date|code|name)s? (?:is|are|stands?) (?:in|on|at)\b|linked in|"
     r"(?:he|she|they|it) (?:gives?|mentions?|names?|asks?|wants?)\b|"
     r"befolge|folge den|suis les|instrucciones|sigue las|istruzioni)"
 )
+_HANDS_ALL = re.compile(
+    r"\b(?:work (?:\w+ )?(?:through|on)|handle|process|deal with|take care of|act on|sort out|see to|"
+    r"turn \w+ (?:\w+ ){0,6}?into|(?:do|follow) (?:what|whatever|everything))\b"
+)
+"""With these the user leaves it to a text what is to be done, and not only how."""
+_ENGLISH = words("the to my of is what from this and for")
+"""Words of a language that writes only names with a capital letter."""
 
 
 @dataclass(slots=True)
@@ -63,6 +71,8 @@ class Trust:
     """What looks like somebody's name in them, lower case."""
     delegates: bool = False
     """The user told the agent to do what some text says."""
+    hands_all: bool = False
+    """The user left it to some text what is to be done."""
 
     def add(self, text: str) -> None:
         """The user also said ``text``."""
@@ -74,7 +84,7 @@ class Trust:
             self.words.update(part for word in tokens if "-" in word for part in word.split("-"))
             self.stems.update(map(stem, self.words))
         self.names(text)
-        if len(self.proper) < MOST_NAMES:
+        if len(self.proper) < MOST_NAMES and not _ENGLISH.isdisjoint(tokens):
             self.proper.update(match.group(0).lower() for match in _PROPER.finditer(text))
         self.text = (self.text + "\n" + low)[-MOST_TEXT:]
         if not WORK.isdisjoint(tokens):
@@ -82,6 +92,7 @@ class Trust:
         self.acts |= acts_of(tokens)
         self.asked |= requested(low)
         self.things |= things_of(tokens)
+        self.hands_all = self.hands_all or _HANDS_ALL.search(low) is not None
         self.delegates = self.delegates or _DELEGATES.search(low) is not None
 
     def names(self, text: str) -> None:
@@ -100,13 +111,17 @@ class Trust:
             if one == word
         )
 
-    def particulars(self, call: ToolIntended) -> bool:
-        """Whether the user named anything in particular beside what ``call`` looks at."""
+    def points_to(self, call: ToolIntended) -> bool:
+        """Whether the user leaves to what ``call`` reads what is to be done, or named nothing but that."""
+        if self.delegates or self.hands_all:
+            return True
         shown = "\n".join(values(call.args)).lower()
-        return any(one.lstrip("=#") not in shown for one in (*self.marks, *self.proper))
+        return all(one.lstrip("=#") in shown for one in (*self.marks, *self.proper))
 
     def hands_over(self, acts: int, things: int) -> bool:
         """Whether the user asked for such an act: then its particulars may come from a text that he pointed to."""
+        if self.hands_all or (not acts & ~_LOOKING and self.asked & SIDE_EFFECTS):
+            return True
         return bool(acts) and self.asks_for(acts, things) >= HANDED_OVER
 
     def covers(self, things: int) -> bool:
@@ -257,12 +272,12 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
         beyond = {mark: weight for mark, weight in found.items() if mark not in trust.marks}
         named = named or len(beyond) < len(found)
         every = telling(text)
-        words = every - trust.words
+        beyond_user = every - trust.words
         tied = tied or any(found[mark] >= 0.45 for mark in found.keys() - beyond.keys())
-        tied = tied or any(not word[0].isdigit() and word not in ACTS for word in every - words)
-        if beyond or words:
-            weight = max(max(beyond.values(), default=0.0), min(0.8, 0.3 + 0.1 * len(words)))
-            foreign.append(Leaf(text=text, marks=beyond, words=words, weight=weight))
+        tied = tied or any(not word[0].isdigit() and word not in ACTS for word in every - beyond_user)
+        if beyond or beyond_user:
+            weight = max(max(beyond.values(), default=0.0), min(0.8, 0.3 + 0.1 * len(beyond_user)))
+            foreign.append(Leaf(text=text, marks=beyond, words=beyond_user, weight=weight))
             address = address or any(one >= 1.0 and "." in mark for mark, one in beyond.items())
             outward = outward or any(one >= 1.0 and "." in mark and "@" not in mark for mark, one in beyond.items())
     reads = (bool(names) and names[0] != "call" and bool(acts_of(names[:1]) & _LOOKING)) or (
@@ -271,7 +286,8 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
     effect = call.impact is not Impact.READ if call.impact is not None else not reads
     if acts & Act.CREATE and acts & Act.SEND and _on_files(call, things):
         acts &= ~Act.SEND
-    local = not acts & ~_LOCAL_ACTS and not things & ~LOCAL_THINGS and bool(acts or things or _on_files(call, things))
+    here = bool(things & LOCAL_THINGS or acts & Act.RUN or _on_files(call, things))
+    local = here and not acts & ~_LOCAL_ACTS and not things & ~LOCAL_THINGS
     verbs = {stem(word) for word in names if len(word) > 2 and word not in STOP}
     done: set[str] = set()
     for leaf in foreign:

@@ -136,7 +136,7 @@ class InjectedInstruction:
 
     def _intended(self, state: Read, body: ToolIntended, seq: int) -> tuple[Finding, ...]:
         call = asked(body, state.trust)
-        if (call.named or call.tied) and (state.trust.delegates or not state.trust.particulars(body)):
+        if (call.named or call.tied) and state.trust.points_to(body):
             state.named.append(body.call)
         held = [*state.held, *_shelved(state, call), *_nearby(state, call)]
         best = best_match(call, state.trust, held, _own_values(state, call)) if held else None

@@ -35,12 +35,12 @@ _VERBS: dict[int, str] = {
     "display download",
     Act.VISIT: "visit open go navigate click access follow load call",
     Act.SEND: "send email e-mail mail message dm text forward reply respond notify contact submit deliver dispatch "
-    "relay transmit write ping alert fax sms cc bcc return",
+    "relay transmit write ping alert fax sms cc bcc return ship",
     Act.PAY: "pay transfer wire remit refund reimburse deposit donate buy purchase order subscribe spend charge tip "
     "settle withdraw lend fund",
     Act.POST: "post publish upload tweet announce broadcast put comment blog push leave",
     Act.CREATE: "create add make insert append generate schedule register plan draft compose save store set-up remind "
-    "write build produce arrange organize organise prepare",
+    "write build produce arrange organize organise prepare import attach",
     Act.BOOK: "book reserve rent hire reservation booking",
     Act.REMOVE: "delete remove erase wipe drop cancel purge unsubscribe kick ban revoke trash clear terminate destroy "
     "uninstall discard shred unshare block dismiss rid expel empty reject disable",
@@ -164,7 +164,9 @@ _FOREIGN: dict[int, str] = {
     "apri aprire clicca acesse acessar abra clique bezoek open klik odwiedź otwórz "
     "kliknij посети посетите посетить открой откройте открыть перейди перейдите "
     "ziyaret aç tıkla besök öppna besøg",
-    Act.SEND: "sende senden sendest schick schicke schicken schickst versende versenden "
+    Act.SEND: "antworte antworten beantworte réponds répondez répondre contesta conteste contestar responde responder "
+    "rispondi rispondere responda antwoord beantwoord odpowiedz ответь ответьте ответить svara svar "
+    "sende senden sendest schick schicke schicken schickst versende versenden "
     "verschicke leite weiterleiten weiterzuleiten gesendet geschickt gesandt "
     "zusenden zuzusenden envoie envoyez envoyer envoyé envoyée envoi transmets "
     "transmettez transmettre expédie transfère transférez adresse envía envíe envíen "
@@ -323,7 +325,7 @@ _THINGS: tuple[str, ...] = (
     "veranstaltung événement réunion calendrier evento reunión calendario riunione "
     "reunião vergadering wydarzenie spotkanie событие встреча календарь etkinlik "
     "toplantı möte 日历 事件 会议 予定 カレンダー 会議 일정 회의 캘린더",
-    "file document doc folder drive attachment spreadsheet directory content datei "
+    "file path document doc folder drive attachment spreadsheet directory content datei "
     "dokument ordner fichier document dossier archivo documento carpeta file "
     "cartella arquivo pasta bestand map plik файл документ папка dosya belge fil 文件 "
     "文档 ファイル 파일 문서 ملف",
