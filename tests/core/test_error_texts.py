@@ -81,3 +81,10 @@ def test_of_a_stack_trace_the_last_line_says_where_the_fault_lies() -> None:
 def test_an_exit_code_1_in_the_tail_does_not_cut_the_head() -> None:
     body = "fatal: unable to write the index\n" + "x " * 200
     assert is_error(f"{body}\nexit code 1\n{'y ' * 94}")
+
+
+def test_words_that_meet_by_chance_in_a_long_output_name_no_outage() -> None:
+    output = "step 1: copy the pages of the handbook into the folder of the new edition, one after the other\n" * 3
+    text = f"{output}step 4: the request form was closed on Monday\nstep 5: done with 3 of 4\n"
+    assert side_of(text) is not Side.OUTSIDE
+    assert side_of(f"{output}HTTP 503 Service Unavailable\n") is Side.OUTSIDE

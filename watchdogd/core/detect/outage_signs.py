@@ -46,6 +46,8 @@ SURE = 4
 """Points that make a text, which nothing else says is an error, one that reports an outage."""
 MARKED = 5
 """Points that only a protocol's own mark gives."""
+LONG_CHARS = 300
+"""Beyond this length a text is more than a message, and words meet in it by chance."""
 CURT_CHARS = 80
 """Up to this length a text that speaks of an outage reports it."""
 
@@ -88,7 +90,8 @@ def side_of(text: str) -> Side:
     outside, own = outside_points(head), own_points(head)
     if own < PLAIN and about_access(_spaced(head)):
         own = PLAIN
-    if outside > own and outside >= (ENOUGH if own else HINTED):
+    least = SURE if len(head) > LONG_CHARS else ENOUGH if own else HINTED
+    if outside > own and outside >= least:
         return Side.OUTSIDE
     return Side.OWN if own else Side.OPEN
 
