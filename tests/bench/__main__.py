@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("detectors", "derailments", "everyday", "injections", "bank", "daemon", "snapshots", "freeze")
+NAMES = ("detectors", "derailments", "everyday", "forgetting", "injections", "bank", "daemon", "snapshots", "freeze")
 
 
 def main(wanted: list[str]) -> int:

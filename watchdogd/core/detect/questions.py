@@ -17,7 +17,7 @@ MOST_QUESTIONS = 24
 """Answered questions that are remembered."""
 MOST_SENTENCES = 6
 """Questions of one message."""
-LEAST_WORDS = 4
+LEAST_WORDS = 3
 """Content words of a question; shorter ones ("anything else?") recur in every conversation."""
 ALIKE = 0.8
 """Share of common content words from which two questions are the same (Dice)."""
@@ -63,7 +63,7 @@ class AskedAgain:
     thresholds: Recall
     name: ClassVar[str] = "asked-again"
     channel: ClassVar[Channel] = Channel.RECALL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"model_called", "user_said", "answered", "run_started", "tool_intended"}
     )

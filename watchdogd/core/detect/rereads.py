@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import ClassVar
 
-from watchdogd.core.detect.calls import Call, weighed
+from watchdogd.core.detect.calls import Call, content, weighed
 from watchdogd.core.detect.detector import NONE, Levels, graded, level
 from watchdogd.core.detect.failures import Fault
 from watchdogd.core.detect.manners import Effect
@@ -16,6 +18,8 @@ from watchdogd.core.health import Channel, Finding, Severity
 
 REREAD = "recall/re-read"
 REDONE = "recall/done-again"
+FOLLOWS = 0.1
+"""What an act that only names its object, or a look at a state, counts when another act was done before it."""
 MOST_CALLS = 128
 """Distinct calls that are followed."""
 
@@ -64,11 +68,12 @@ class Rereads:
             return state, NONE
         state.risk = 0.0
         found = self._faded(state, event, call) if state.up else NONE
-        symbol, last, state.last = call.symbol, state.last, call.key
+        charged = _charged(call)
+        symbol, last, state.last = call.key if charged else call.symbol, state.last, call.key
         if call.fault is not Fault.NONE or call.waits or last == call.key:
             return state, found
         one = state.calls.get(symbol)
-        if one is None or not call.stale:
+        if one is None or not (call.stale or (charged and call.moved)):
             state.calls[symbol] = Again([call.number], [call.seq], [call.turn], [call.acts])
             if len(state.calls) > MOST_CALLS:
                 state.calls.popitem(last=False)
@@ -95,7 +100,11 @@ class Rereads:
             rule, warn, crit, what = REREAD, limits.reread_warn, limits.reread_crit, "read, unchanged,"
         else:
             return NONE
-        weight = float(count) if rule == REDONE else weighed(call, one.acts[first:])
+        acts = one.acts[first:]
+        if rule == REREAD and content(call):
+            weight = weighed(call, acts)
+        else:
+            weight = _follows(acts, charged=rule == REDONE and _charged(call))
         state.risk = min(0.5, graded(weight - 1, warn, crit))
         severity = level(weight, warn, crit)
         if severity is Severity.OK:
@@ -117,6 +126,20 @@ class Rereads:
                 for rule in (REREAD, REDONE):
                     found += state.levels.over(rule, Channel.RECALL, key, seq=event.seq)
         return found
+
+
+def _charged(call: Call) -> bool:
+    """Whether it is an act with more to it than its object, a sum or a text, and its answer only a receipt."""
+    if call.effect is not Effect.WRITE or content(call):
+        return False
+    return len(call.words) > 1 or any(" " in one for one in call.words)
+
+
+def _follows(acts: Sequence[int], *, charged: bool) -> float:
+    """How many times it was done; what only names its object, or shows a state, may follow up acts, as saving does."""
+    if charged or not acts:
+        return float(len(acts))
+    return 1 + sum(FOLLOWS if later > earlier else 1.0 for earlier, later in pairwise(acts))
 
 
 def _since(one: Again) -> int:
