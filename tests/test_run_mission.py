@@ -175,6 +175,16 @@ async def test_a_broker_that_restarts_loses_nothing_that_is_said_again() -> None
     assert [len(line.sent) for line in bus.used] == [1, 0], "it is asked for once"
 
 
+async def test_a_run_that_comes_first_is_named_while_the_dry_run_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    line = Line([])
+    rehearsal, _ = rehearsal_over(line)
+    busy = WorkerStatus(status="asking", run="r1", mission="other", why="waiting for a person's answer")
+    line.arrives += [accepted, received(busy), received(busy), began(rehearsal), event(DONE)]
+    await rehearsal.watch()
+    said = capsys.readouterr().err.splitlines()
+    assert said.count("run r1 of other comes first: waiting for a person's answer") == 1
+
+
 async def test_an_end_that_passed_unseen_is_not_waited_for() -> None:
     first, second = Line([accepted]), Line([received(WorkerStatus(status="idle"), retained=True)])
     rehearsal, _ = rehearsal_over(first, second)

@@ -167,6 +167,9 @@ class Rehearsal:
                 self.would = body
             case Event(body=RunFinished() as body) if self.run and payload.run == self.run:
                 self.finished, self.over = body, True
+            case WorkerStatus() if not self.run and payload.run:
+                why = f": {payload.why}" if payload.why else ""
+                self._say(f"run {payload.run} of {payload.mission} comes first{why}")
             case WorkerStatus() if self.run and payload.run == self.run:
                 self._say(payload.why)
             case WorkerStatus() if self.run and arrived.retained:
