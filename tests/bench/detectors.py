@@ -15,6 +15,7 @@ from random import Random
 
 from tests.bench.peers import Gemini, OpenHands
 from tests.bench.sessions import sessions
+from tests.bench.wordings_eighth import EIGHTH
 from tests.bench.wordings_fifth import FIFTH
 from tests.bench.wordings_fourth import FOURTH
 from tests.bench.wordings_fresh import FRESH
@@ -39,8 +40,15 @@ SETS: dict[str, Wordings] = {"development": SHIPPED, "second": SECOND, "held": H
 """Wordings: those that ship, those of rounds of repairs (each set was unseen when it was first measured), and those
 written after the last repair."""
 NEWEST = "fresh"
-OF_ERRORS: dict[str, Wordings] = {"fourth": FOURTH, "fifth": FIFTH, "sixth": SIXTH, "seventh": SEVENTH}
-"""Further sets of errors and outages alone. The outages of the fifth and the seventh never changed a rule: held out."""
+OF_ERRORS: dict[str, Wordings] = {
+    "fourth": FOURTH,
+    "fifth": FIFTH,
+    "sixth": SIXTH,
+    "seventh": SEVENTH,
+    "eighth": EIGHTH,
+}
+"""Further sets of errors and outages alone. The outages of the fifth and the seventh and the whole eighth never
+changed a rule: held out."""
 ERRORS = ("same-error", "error-burst", "unflagged-error-burst", "outage")
 PEERS: dict[str, Callable[[], OpenHands | Gemini]] = {"openhands": OpenHands, "gemini-cli": Gemini}
 BARS: dict[str, tuple[float, float]] = {

@@ -1,0 +1,83 @@
+"""An eighth set of outages and errors, written after everything else; never used to change a rule.
+
+The rest is of the fresh set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.bench.wordings_fresh import FRESH
+
+EIGHTH = replace(
+    FRESH,
+    outages=(
+        "The booking engine is not answering",
+        "Partner system offline",
+        "Got HTTP 504 from inventory",
+        "inventory: 599 network connect timeout",
+        "lost the line to the bank, try once more",
+        "Unable to reach orders-db:5432",
+        "orders-db: terminating connection due to administrator command",
+        "read: connection reset",
+        "write EPIPE",
+        "Peer hung up during TLS negotiation",
+        "certificate server did not reply",
+        "queue service throttled this client",
+        "ETOOMANYREQS",
+        "The request could not be satisfied: origin overloaded",
+        "Function timed out (limit 60 s)",
+        "No workers available, 0 of 8 up",
+        "leader election in progress, write refused",
+        "backend pool exhausted",
+        "proxy: upstream gone",
+        "Webhook target unreachable after 4 attempts",
+        "CDN edge returned 520",
+        '{"ok": false, "err": "gateway timed out"}',
+        '{"exception": "ServiceTemporarilyUnavailable"}',
+        '{"error": "model_overloaded", "retry_after_ms": 8000}',
+        "We're having trouble on our end. Hang tight!",
+        "Daily maintenance, back at 06:00",
+        "Verbindungsaufbau fehlgeschlagen",
+        "Dienst überlastet (Code 503)",
+        "Délai dépassé en attendant la réponse du serveur",
+        "Servidor caído",
+        "Falha de rede ao contatar o provedor",
+        "Il gateway non risponde",
+        "Нет связи с сервером",
+        "服务器连接中断",
+        "ネットワークエラーが発生しました",
+    ),
+    errors=(
+        "tee: /etc/app.conf: Permission denied",
+        "tail: cannot open 'run.out' for reading: No such file or directory",
+        "rg: regex parse error: unclosed group",
+        "pip: ERROR: No matching distribution found for reqests",
+        "node:internal/modules/cjs/loader:936  throw err; Error: Cannot find module './cfg'",
+        "TypeError: unsupported operand type(s) for +: 'int' and 'str'",
+        "StopIteration",
+        "dotnet: error MSB1003: Specify a project or solution file.",
+        "kotlinc: error: unresolved reference: prnt",
+        'perl: syntax error at a.pl line 4, near "}"',
+        "SQL compilation error: invalid identifier 'NAEM'",
+        "bq: Syntax error: Expected end of input but got keyword LIMIT at [1:20]",
+        '{"error": "no_such_channel"}',
+        '{"code": 422, "detail": "price is negative"}',
+        "HTTP 404",
+        "The customer is not in the database.",
+        "Only 3 seats left, 5 requested.",
+        "A folder with this name already exists.",
+        "You can't edit a published page.",
+        "Start time must come before end time.",
+        "Too many attachments.",
+        "Invalid currency code: EURO",
+        "Das Konto existiert nicht",
+        "Le code est expiré",
+        "El usuario ya existe",
+        "Senha incorreta",
+        "Data non valida",
+        "Неверный пароль",
+        "参数无效",
+        "入力が無効です",
+    ),
+)
