@@ -9,8 +9,11 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from watchdogd.core.events import Impact
+from watchdogd.core.shell import databases as _databases  # noqa: F401 - registers the clients of databases
+from watchdogd.core.shell import editing as _editing  # noqa: F401 - registers editors, packers and converters
 from watchdogd.core.shell import files as _files  # noqa: F401 - registers the programs of this machine
 from watchdogd.core.shell import remote as _remote  # noqa: F401 - registers the programs that reach out
+from watchdogd.core.shell import versions as _versions  # noqa: F401 - registers git
 from watchdogd.core.shell import windows as _windows  # noqa: F401 - registers the programs of PowerShell and cmd
 from watchdogd.core.shell.danger import Danger, Seen, looked_at
 from watchdogd.core.shell.dangers import dangers_of

@@ -6,10 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from watchdogd.core.events import Impact
-from watchdogd.core.shell import sql
 from watchdogd.core.shell.effects import SINKS, Effect, Handler, handed, register, shown
-from watchdogd.core.shell.literals import given
-from watchdogd.core.shell.options import URL_HOST, sorted_words
+from watchdogd.core.shell.options import sorted_words
 from watchdogd.core.shell.paths import UNKNOWN
 from watchdogd.core.shell.simple import SimpleCommand
 
@@ -155,37 +153,6 @@ def chosen(words: Sequence[str]) -> str:
     return f"/{UNKNOWN}" if tests else ""
 
 
-def _sed(effect: Effect, command: SimpleCommand) -> None:
-    words = sorted_words(command.argv[1:], ("e", "f", "--expression", "--file", "l"))
-    if any(flag in ("i", "--in-place") for flag in words.flags) or "--in-place" in words.flags:
-        scripted = bool(words.value("e", "f", "--expression", "--file"))
-        targets = words.operands if scripted else words.operands[1:]
-        effect.writes += targets
-        effect.at_least(Impact.WRITE, f"sed edits {', '.join(map(shown, targets[:3])) or 'files'} in place")
-    scripts = [words.value("e", "--expression"), *words.operands[:1]]
-    for script in scripts:
-        if re.search(r"(?:^|[;}/\d$])\s{0,4}e(?:\s|$)|/[a-z0-9]{0,3}e[a-z0-9]{0,3}\s{0,2}$", script):
-            effect.at_least(Impact.EXECUTE, "sed may run commands")
-        written = re.search(r"(?:^|[;/}])\s{0,4}w\s{1,4}(\S{1,300})", script)
-        if written:
-            effect.writes.append(written.group(1))
-            effect.at_least(Impact.WRITE, f"sed writes {shown(written.group(1))}")
-
-
-_AWK_RUNS = re.compile(
-    r'(?:system\(\s{0,4}|\|\s{0,4})"((?:[^"\\]|\\.){1,500})"|"([^"\n]{1,500})"\s{0,4}\|\s{0,4}getline'
-)
-
-
-def _awk(effect: Effect, command: SimpleCommand) -> None:
-    script = " ".join(command.argv[1:])[:8_000]
-    effect.scripts += [one or other for one, other in _AWK_RUNS.findall(script)[:8]]
-    if "system(" in script or "|" in script.replace("||", ""):
-        effect.at_least(Impact.EXECUTE, "awk may run commands")
-    if re.search(r"print[^;{}\n]{0,200}>", script) or "-i" in command.argv:
-        effect.at_least(Impact.WRITE, "awk may write files")
-
-
 def _output_flag(*flags: str) -> Handler:
     def handler(effect: Effect, command: SimpleCommand) -> None:
         words = sorted_words(command.argv[1:], flags)
@@ -194,45 +161,6 @@ def _output_flag(*flags: str) -> Handler:
             effect.at_least(Impact.WRITE, f"{command.program} writes {shown(words.value(*flags))}")
 
     return handler
-
-
-def _unpacking(effect: Effect, command: SimpleCommand) -> None:
-    words = sorted_words(command.argv[1:], ("d", "x"))
-    if words.has("l", "t", "Z", "p", "v"):
-        return
-    target = words.value("d") or "."
-    effect.writes.append(f"{target.rstrip('/')}/**" if target != "." else "**")
-    effect.at_least(Impact.WRITE, f"{command.program} writes below {shown(target)}")
-
-
-def _in_place(effect: Effect, command: SimpleCommand) -> None:
-    words = sorted_words(command.argv[1:])
-    effect.at_least(Impact.EXECUTE, f"runs {command.program}")
-    if words.has("i", "w", "--inplace", "--in-place", "--write") or words.operands[:1] == ("put",):
-        effect.writes += [word for word in words.operands if "=" not in word]
-
-
-def _last_place(effect: Effect, command: SimpleCommand) -> None:
-    """A program whose last operand is what it makes."""
-    effect.at_least(Impact.EXECUTE, f"runs {command.program}")
-    words = sorted_words(command.argv[1:], ("i",))
-    if words.operands and not words.operands[-1].startswith("-"):
-        effect.writes.append(words.operands[-1])
-
-
-def _dumping(effect: Effect, command: SimpleCommand) -> None:
-    words = sorted_words(command.argv[1:], ("f", "r", "o", "h", "U", "u", "p", "--file", "--result-file", "--out"))
-    effect.at_least(Impact.EXECUTE, f"runs {command.program}")
-    target = words.value("f", "r", "o", "--file", "--result-file", "--out")
-    if target:
-        effect.writes.append(target)
-
-
-def _editor(effect: Effect, command: SimpleCommand) -> None:
-    words = sorted_words(command.argv[1:], ("c", "s", "S", "u", "--cmd", "--eval"))
-    effect.at_least(Impact.WRITE, f"{command.program} edits {', '.join(map(shown, words.operands[:3])) or 'files'}")
-    effect.writes += [word for word in words.operands if not word.startswith("+")]
-    effect.scripts += [word.lstrip(":+! ") for word in command.argv[1:] if re.match(r"[:+]{0,2}!", word)]
 
 
 def _alias(effect: Effect, command: SimpleCommand) -> None:
@@ -260,61 +188,6 @@ def _flagged(impact: Impact, reason: str, *flags: str) -> Handler:
             effect.at_least(impact, f"{command.program} {reason}")
 
     return handler
-
-
-def _archive(effect: Effect, command: SimpleCommand) -> None:
-    first = command.argv[1] if len(command.argv) > 1 else ""
-    words = sorted_words(command.argv[1:], ("f", "C", "T", "X", "--file", "--directory", "--exclude", "--transform"))
-    mode = set(words.flags) | (set() if first.startswith("-") else set(first))
-    if words.has("--to-command", "I", "--use-compress-program", "--checkpoint-action"):
-        effect.at_least(Impact.EXECUTE, "tar runs a program")
-    extracting = bool({"x", "--extract", "--get"} & mode)
-    if {"t", "--list"} & mode and not extracting and "c" not in mode:
-        return
-    target = (words.value("C", "--directory") or ".") if extracting else words.value("f", "--file")
-    if not target and len(command.argv) > 2:
-        target = command.argv[2]
-    effect.writes.append(f"{target.rstrip('/')}/**" if extracting else target)
-    effect.at_least(Impact.WRITE, f"tar writes {shown(target)}")
-    if words.has("--remove-files"):
-        effect.removes += words.operands
-        effect.at_least(Impact.DESTRUCTIVE, "tar removes what it packed")
-
-
-def _sql_client(effect: Effect, command: SimpleCommand) -> None:
-    texts = [redirect.text for redirect in command.redirects if redirect.op in ("<<", "<<<")]
-    texts += [word for word in command.argv[1:] if " " in word or "(" in word or word.startswith(".")]
-    if command.stdin is not None and (text := given(command)) != UNKNOWN:
-        texts.append(text)
-    words = sorted_words(
-        command.argv[1:],
-        ("h", "c", "d", "U", "e", "f", "u", "p", "P", "n", "--host", "--command", "--execute", "--file"),
-    )
-    texts += [value for value in (words.value("c", "--command"), words.value("e", "--execute")) if value]
-    host = words.value("h", "--host") or next(iter(URL_HOST.findall(" ".join(command.argv[1:]))), "")
-    host = host or next(
-        (m.group(1) for w in command.argv[1:] if (m := re.match(r"\w{2,20}://[^/@\s]{0,200}@?([\w.-]{1,253})", w))), ""
-    )
-    if host and not host.startswith("/") and host not in ("localhost", "127.0.0.1"):
-        effect.hosts.append(host)
-        effect.at_least(Impact.NETWORK, f"talks to the database on {shown(host)}")
-    if command.program in ("sqlite3", "duckdb") and words.operands:
-        effect.writes += [word for word in words.operands[:1] if any(sql.changes(text) for text in texts)]
-    if not texts or any(redirect.op == "<" for redirect in command.redirects) or words.value("f", "--file"):
-        effect.at_least(Impact.EXECUTE, f"{command.program} runs statements that are not seen here")
-    if command.program in ("redis-cli", "valkey-cli"):
-        texts.append(" ".join(words.operands))
-    for text in texts:
-        copied = re.match(r"\.(?:backup|save|output|once|clone)\s{1,4}(?:main\s{1,4})?[\"']?([^\"'\s]{1,300})", text)
-        if copied is not None:
-            effect.writes.append(copied.group(1))
-    for text in dict.fromkeys(texts):
-        impact, reason = sql.worst(text) or (Impact.EXECUTE, f"{command.program} runs a statement")
-        effect.at_least(impact, reason)
-
-
-def _drop_database(effect: Effect, command: SimpleCommand) -> None:
-    effect.at_least(Impact.DESTRUCTIVE, f"{command.program} removes a database")
 
 
 def _kill(effect: Effect, command: SimpleCommand) -> None:
@@ -348,14 +221,6 @@ HANDLERS: dict[str, Handler] = {
     "fd": _fd,
     "fdfind": _fd,
     "dd": _dd,
-    "sed": _sed,
-    "gsed": _sed,
-    "awk": _awk,
-    "gawk": _awk,
-    "mawk": _awk,
-    "nawk": _awk,
-    "tar": _archive,
-    "bsdtar": _archive,
     "truncate": _destructive("empties or cuts a file"),
     "shred": _destructive("overwrites files for good"),
     "wipefs": _destructive("erases a device's signatures"),
@@ -370,8 +235,6 @@ HANDLERS: dict[str, Handler] = {
     "reboot": _destructive("ends the machine"),
     "halt": _destructive("ends the machine"),
     "poweroff": _destructive("ends the machine"),
-    "dropdb": _drop_database,
-    "dropuser": _drop_database,
     "kill": _kill,
     "pkill": _kill,
     "killall": _kill,
@@ -405,36 +268,9 @@ HANDLERS.update(
     )
 )
 HANDLERS.update(dict.fromkeys(("chmod", "chown", "chgrp", "setfacl", "setfattr", "chattr"), _changing_rights))
-HANDLERS.update(dict.fromkeys(("unzip", "unrar"), _unpacking))
 HANDLERS.update({"7z": _writing(("d",)), "ed": _writing()})
-HANDLERS.update(dict.fromkeys(("pg_dump", "pg_dumpall", "mysqldump", "mongodump"), _dumping))
-HANDLERS.update(dict.fromkeys(("ex", "vi", "vim", "nvim", "nano", "emacs", "sponge"), _editor))
-HANDLERS.update(dict.fromkeys(("yq", "clang-format", "gofmt", "prettier", "dasel", "crudini"), _in_place))
-HANDLERS.update(
-    dict.fromkeys(
-        ("ffmpeg", "convert", "magick", "sox", "virtualenv", "venv", "mksquashfs", "genisoimage"), _last_place
-    )
-)
 HANDLERS["alias"] = _alias
 HANDLERS["visudo"] = _visudo
-HANDLERS.update(
-    dict.fromkeys(
-        (
-            "psql",
-            "sqlite3",
-            "mysql",
-            "mariadb",
-            "duckdb",
-            "sqlcmd",
-            "mongosh",
-            "mongo",
-            "clickhouse-client",
-            "cqlsh",
-            "redis-cli",
-        ),
-        _sql_client,
-    )
-)
 
 
 register(HANDLERS, more=MORE, families={"mkfs": _destructive("formats a device")})

@@ -93,3 +93,16 @@ def _short(
             break
     flags.add(word)
     return at
+
+
+_HOST = re.compile(r"(?:\w{2,12}://)?(?:[^\s/@]{1,200}@)?(\[[0-9a-fA-F:]{2,40}\]|[A-Za-z0-9_.-]{1,253})")
+
+
+def host_of(word: str) -> str:
+    """The host a URL, ``user@host:path`` or bare host names; unknown when it is not static."""
+    if word.startswith(UNKNOWN) or f"://{UNKNOWN}" in word:
+        return UNKNOWN
+    match = _HOST.match(word)
+    if match is None:
+        return ""
+    return UNKNOWN if word[match.end() : match.end() + 1] == UNKNOWN else match.group(1).lower()
