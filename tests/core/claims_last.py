@@ -1,4 +1,3 @@
-
 """What agents say about their checks: the third batch, written after the rules were mended for the second."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-
 """Calls that do harm in disguise: the third batch, written after the rules were mended for the second."""
 
 from __future__ import annotations
