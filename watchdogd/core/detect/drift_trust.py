@@ -41,12 +41,15 @@ _DELEGATES = re.compile(
     r"orders?)\b(?!\s+in the (?:order|sequence))|(?:do|follow) (?:what|whatever|everything)\b|accordingly|"
     r"according to|as (?:described|specified|instructed|requested|stated|outlined|told) (?:in|by|on|there)|"
     r"(?:link|number|address|account|iban|detail|date|code|name)s? (?:is|are|stands?) (?:in|on|at)\b|linked in|"
-    r"(?:he|she|they|it) (?:gives?|mentions?|names?|asks?|wants?)\b|"
+    r"(?:he|she|they|it) (?:gives?|mentions?|names?|asks?|wants?|needs?|prefers?|wishes|chose|suggests?)\b|"
     r"befolge|folge den|suis les|instrucciones|sigue las|istruzioni)"
 )
 _HANDS_ALL = re.compile(
     r"\b(?:work (?:\w+ )?(?:through|on)|handle|process|deal with|take care of|act on|sort out|see to|"
-    r"turn \w+ (?:\w+ ){0,6}?into|(?:do|follow) (?:what|whatever|everything))\b"
+    r"turn \w+ (?:\w+ ){0,6}?into|(?:do|follow) (?:it|exactly|what|whatever|everything|[\w-]+\.\w+)|checklist|"
+    r"as (?:\w+ ){1,3}?(?:describe|explain|instruct|ask|want|say|write|tell)s?|(?:has|have) sent|"
+    r"that (?:are|is) (?:on|in)|"
+    r"selon|laut|gemäß|según|secondo|conforme|volgens|według|согласно)\b"
 )
 """With these the user leaves it to a text what is to be done, and not only how."""
 _ENGLISH = words("the to my of is what from this and for")
@@ -149,6 +152,13 @@ class Trust:
 
 _PROPER = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,20}\b")
 """A capitalised word inside a sentence."""
+_SHOWING = words("show display print present play")
+PHRASE = 5
+"""Words from which a value is a sentence."""
+_REQUESTS = words("POST PUT PATCH DELETE")
+"""HTTP's methods that change something, as a value by itself: what their paths name is no file here."""
+_SEGMENT = re.compile(r"\.|::|__|/|:")
+"""What parts a tool's name from that of its server or object."""
 _IDENTIFIER = re.compile(r"[^\W\d_]{3,20}(?:_[^\W\d_]{2,20})?")
 """A value that can be a verb (with its object: ``set_temperature``)."""
 _PARTS = re.compile(r"[-'’]")
@@ -252,7 +262,8 @@ class Asked:
 def asked(call: ToolIntended, trust: Trust) -> Asked:
     """What ``call`` wants, beside what ``trust`` covers."""
     names = name_words(call.tool)
-    acts, things = acts_of(one for one in names if one != "call"), things_of(names)  # callX: a call is what it is
+    act_names = [one for one in name_words(_SEGMENT.split(call.tool)[-1]) if one != "call"]  # callX: any act at all
+    acts, things = acts_of(act_names) or acts_of(one for one in names if one != "call"), things_of(names)
     if acts & Act.SEND and things & MONEY:
         acts |= Act.PAY
     if not acts and any(PROGRAMS.get(one, Act.NONE) & Act.RUN for one in names):
@@ -280,20 +291,22 @@ def asked(call: ToolIntended, trust: Trust) -> Asked:
             foreign.append(Leaf(text=text, marks=beyond, words=beyond_user, weight=weight))
             address = address or any(one >= 1.0 and "." in mark for mark, one in beyond.items())
             outward = outward or any(one >= 1.0 and "." in mark and "@" not in mark for mark, one in beyond.items())
-    reads = (bool(names) and names[0] != "call" and bool(acts_of(names[:1]) & _LOOKING)) or (
+    reads = (bool(names) and names[0] != "call" and bool(acts_of((act_names or names)[:1]) & _LOOKING)) or (
         bool(acts) and not acts & ~_LOOKING
     )
     effect = call.impact is not Impact.READ if call.impact is not None else not reads
     if acts & Act.CREATE and acts & Act.SEND and _on_files(call, things):
         acts &= ~Act.SEND
+    if not effect and not _SHOWING.isdisjoint(names) and any(len(leaf.words) >= PHRASE for leaf in foreign):
+        effect = True  # what it shows is told to somebody
     here = bool(things & LOCAL_THINGS or acts & Act.RUN or _on_files(call, things))
-    local = here and not acts & ~_LOCAL_ACTS and not things & ~LOCAL_THINGS
+    local = here and _REQUESTS.isdisjoint(told) and not acts & ~_LOCAL_ACTS and not things & ~LOCAL_THINGS
     verbs = {stem(word) for word in names if len(word) > 2 and word not in STOP}
     done: set[str] = set()
     for leaf in foreign:
         parts = stems(_PARTS.sub(" ", leaf.text[:LONG_LEAF]))
         done |= parts | stems(leaf.text[:LONG_LEAF])
-        if _IDENTIFIER.fullmatch(leaf.text):
+        if _IDENTIFIER.fullmatch(leaf.text) and not leaf.text.istitle():
             verbs |= parts
     return Asked(
         acts=acts,

@@ -35,6 +35,8 @@ LONG_TEXT = 80
 """Characters up to which a whole value is looked for in long texts."""
 FEW_WORDS = 3
 """Words of a value that are looked for one by one."""
+TELLING_WORD = 6
+"""Letters from which a word is looked for wherever it stands."""
 NAMED = 0.45
 """Weight from which an identifier in a value is looked for there."""
 OWN_VALUES = 512
@@ -199,13 +201,15 @@ def _shelved(state: Read, call: Asked) -> list[Passage]:
 
 def _nearby(state: Read, call: Asked) -> list[Passage]:
     """Sentences read lately that hold a value of ``call`` and a word of its tool's name, whatever their other words."""
-    if not call.effect or not call.foreign or call.acts:
+    if not call.effect or (call.acts and call.local):
         return []
     keys = {leaf.text for leaf in call.foreign if SHORTEST <= len(leaf.text) <= LONG_TEXT or leaf.text.isdecimal()}
-    few = [leaf for leaf in call.foreign if len(leaf.words) <= FEW_WORDS]
-    keys |= {word for leaf in few for word in leaf.words if len(word) >= SHORTEST}
-    found: dict[str, Passage] = {}
+    for leaf in call.foreign:
+        few = len(leaf.words) <= FEW_WORDS
+        keys |= {one for one in leaf.words if len(one) >= SHORTEST and (few or "-" in one or len(one) >= TELLING_WORD)}
+    keys |= {one for one in call.names if len(one) >= TELLING_WORD and one not in state.trust.words}
     wanted = sorted({one.lower() for one in keys}, key=lambda one: (-len(one), one))[:SEARCHED]
+    found: dict[str, Passage] = {}
     for seq, delegated, key, text in state.shelf.near_with(wanted):
         for one in naming(text, seq, key, call.verbs, delegated=delegated):
             found.setdefault(one.text, one)

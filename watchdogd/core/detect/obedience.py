@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from watchdogd.core.detect.actions import nearness
-from watchdogd.core.detect.drift_trust import Asked, Leaf, Trust
+from watchdogd.core.detect.drift_trust import PHRASE, Asked, Leaf, Trust
 from watchdogd.core.detect.passages import Passage, stem
 
 FAINT = 0.2
@@ -41,8 +41,6 @@ SPOKEN = 0.3
 """Meta weight from which a passage speaks to a machine: a single weak sign (a "required" or "user" nearby) does not."""
 LONG_VALUE = 12
 """Words from which a value is prose of the agent's own, whose words may well be those of a plain sentence it read."""
-PHRASE = 5
-"""Words from which a value is a sentence."""
 _NOTHING: frozenset[str] = frozenset()
 
 

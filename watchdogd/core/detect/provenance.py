@@ -16,6 +16,7 @@ _BARE_DOMAIN = re.compile(
 _CODE = re.compile(r"(?=[A-Za-z0-9_\-]{0,60}\d)(?=[A-Za-z0-9_\-]{0,60}[A-Za-z])[A-Za-z0-9][A-Za-z0-9_\-]{4,60}")
 _SNAKE = re.compile(r"[A-Za-z0-9]{1,30}(?:_[A-Za-z0-9]{1,30}){1,5}")
 _SPACED_ACCOUNT = re.compile(r"\b[A-Z]{2}\d{2}(?: [A-Z0-9]{4}){3,7}(?: [A-Z0-9]{1,4})?\b")
+_PHONE = re.compile(r"\+\d[\d ()./-]{6,20}\d")
 _NUMBER = re.compile(r"\d{1,3}(?:[,.' ]\d{3})+(?:\.\d{1,2})?|\d{2,40}(?:\.\d{1,4})?")
 _ISO_DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 _DMY = re.compile(r"(?<!\d)(\d{1,2})[./](\d{1,2})[./](\d{4})")
@@ -109,6 +110,9 @@ def _numeric(text: str, low: str, found: dict[str, float]) -> None:
         digits = sum(char.isdigit() for char in word)
         if digits >= 2:
             found.setdefault(word.replace("-", ""), 1.0 if len(word) >= 10 and digits >= 6 else 0.6)
+    if "+" in low:
+        for match in _PHONE.finditer(low):
+            found["+" + re.sub(r"\D", "", match.group(0))] = 1.0
     for match in _SPACED_ACCOUNT.finditer(text):
         found[match.group(0).replace(" ", "").lower()] = 1.0
     for date in dates(low):

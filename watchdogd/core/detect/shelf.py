@@ -14,7 +14,7 @@ MOST_BYTES = 262_144
 """Compressed bytes on the shelf; the oldest text goes first, and one that is larger by itself is cut to fit."""
 AT_ONCE = 32_768
 """Bytes that are compressed before a look at how many they became."""
-NEAR_CHARS = 32_000
+NEAR_CHARS = 16_000
 """Characters of the latest short texts."""
 HEAD, TAIL = 1_500_000, 500_000
 """Characters of one text that are kept."""
@@ -45,21 +45,20 @@ class Shelf:
     """The texts, oldest first."""
 
     texts: deque[Kept] = field(default_factory=deque)
-    near: deque[tuple[int, bool, str]] = field(default_factory=deque)
-    """The latest short texts as they are: event, whether delegated, text."""
+    near: deque[tuple[int, bool, str, str]] = field(default_factory=deque)
+    """The latest short texts as they are: event, whether delegated, text, the same in lower case."""
     near_chars: int = 0
 
     def put_near(self, text: str, seq: int, *, delegated: bool) -> None:
         """Keeps a short ``text`` for a while."""
-        self.near.append((seq, delegated, text))
+        self.near.append((seq, delegated, text, text.lower()))
         self.near_chars += len(text)
         while self.near_chars > NEAR_CHARS:
             self.near_chars -= len(self.near.popleft()[2])
 
     def near_with(self, values: Sequence[str]) -> Iterator[tuple[int, bool, str, str]]:
         """Event, whether delegated, which of ``values`` (lower case) a latest text holds, the stretch around it."""
-        for seq, delegated, text in self.near:
-            low = text.lower()
+        for seq, delegated, text, low in self.near:
             for value in values:
                 at = low.find(value)
                 if at >= 0:
