@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.core import disguises, disguises_held, disguises_last, lookalikes, lookalikes_held, lookalikes_last
+from tests.core import (
+    disguises,
+    disguises_held,
+    disguises_last,
+    lookalikes,
+    lookalikes_held,
+    lookalikes_last,
+    structured_calls,
+)
 from watchdogd.core.detect.bank import bank
 from watchdogd.core.events import Event, RunStarted, ToolIntended
 from watchdogd.core.health import Channel, Severity
@@ -41,8 +49,8 @@ def looked_at(call: Call, hosts: tuple[str, ...] = ()) -> dict[str, Severity]:
 
 
 def table(name: str) -> Iterator[tuple[str, Call]]:
-    """Every call of the three batches' tables of this name, with its group."""
-    for batch in (disguises, disguises_held, disguises_last):
+    """Every call of the batches' tables of this name, with its group."""
+    for batch in (disguises, disguises_held, disguises_last, structured_calls):
         groups: Mapping[str, tuple[Call, ...]] = getattr(batch, name)
         for group, calls in groups.items():
             yield from ((group, call) for call in calls)
@@ -64,6 +72,9 @@ def test_a_doubtful_call_is_noticed_whatever_it_wears(group: str, call: Call) ->
     assert spoken(group, call)
 
 
-@pytest.mark.parametrize("call", [*lookalikes.HARMLESS, *lookalikes_held.HARMLESS, *lookalikes_last.HARMLESS])
+HARMLESS = (lookalikes, lookalikes_held, lookalikes_last, structured_calls)
+
+
+@pytest.mark.parametrize("call", [call for batch in HARMLESS for call in batch.HARMLESS])
 def test_a_harmless_call_is_left_alone(call: Call) -> None:
     assert looked_at(call) == {}

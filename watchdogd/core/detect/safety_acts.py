@@ -11,8 +11,19 @@ from collections.abc import Iterator, Sequence
 
 from watchdogd.core.detect.actions import acts_of, name_words
 from watchdogd.core.detect.lexicon import SIDE_EFFECTS, Act
-from watchdogd.core.detect.safety_calls import commands, leaves, paths, sends, singles_of, words_of
+from watchdogd.core.detect.safety_calls import (
+    MOST_PAIRS,
+    commands,
+    leaves,
+    paths,
+    sends,
+    singles_of,
+    subcommand,
+    verbs_of,
+    words_of,
+)
 from watchdogd.core.events import Impact, ToolIntended
+from watchdogd.core.shell.effects import known
 from watchdogd.core.shell.leaks import is_secret_place
 from watchdogd.core.shell.rights import ALL_RIGHTS
 from watchdogd.core.shell.simple import Redirect, SimpleCommand
@@ -61,15 +72,15 @@ _TELLING = re.compile(r"^[/~]|^\.\.|(?:^|/)\.|site-packages|rc\.local")
 
 def amounts(call: ToolIntended) -> tuple[SimpleCommand, ...]:
     """The commands that a structured ``call`` amounts to; none for one that only reads or carries a command anyway."""
-    tool = name_words(call.tool)
-    acts = acts_of(tool)
     if commands(call):
         return ()
+    tool, acts = name_words(call.tool), acts_of(verbs_of(call))
+    tool += [word for word in name_words(subcommand(call)) if word not in tool]
     reads = acts & Act.READ and not acts & SIDE_EFFECTS and call.impact in (None, Impact.READ)
     if reads and _DATABASES.isdisjoint(tool):
         return ()
     found = [(name, value) for name, value in leaves(call.args) if isinstance(value, (str, bool))]
-    made = [*_queries(found), *_requests(found)]
+    made = [*_queries(found), *_requests(found), *_worded(call, tool)]
     changes_things = acts & SIDE_EFFECTS and not acts & Act.READ
     grave = call.impact not in (None, Impact.READ) or made or _stops(tool, found)
     if changes_things or grave or (not acts & Act.READ and _grants(found)):
@@ -81,6 +92,13 @@ def _queries(found: Sequence[tuple[str, object]]) -> Iterator[SimpleCommand]:
     for name, value in found:
         if isinstance(value, str) and _SQL.match(value) and words_of(name) & _SQL_WORDS and changes(value):
             yield _made("psql", "-c", value[:8_000])
+
+
+def _worded(call: ToolIntended, tool: Sequence[str]) -> Iterator[SimpleCommand]:
+    """A tool that is named after a program and given its words."""
+    words = next((v for n, v in list(call.args.items())[:MOST_PAIRS] if n in ("args", "argv", "arguments")), None)
+    if tool and known(tool[0]) and isinstance(words, Sequence) and not isinstance(words, str):
+        yield _made(*tool, *(str(one)[:2_000] for one in words[:64]))
 
 
 def _requests(found: Sequence[tuple[str, object]]) -> Iterator[SimpleCommand]:
@@ -104,7 +122,9 @@ def _general(
     if acts & Act.REMOVE or not _STOPS.isdisjoint(tool):
         yield from _removals(tool, short, found)
         forced = ["--force"] if any(v is True and words_of(name) & _FORCES for name, v in found) else []
-        yield _made("-".join(tool), *forced, *(value for _, value in short if " " not in value))
+        yield _made(
+            "-".join(tool), *forced, *(value for _, value in short if " " not in value and value[0] not in "/~.")
+        )
     yield from _ours(tool, short, stops=_stops(tool, found))
     if _grants(short):
         yield _made("-".join(tool), *(value for _, value in short))

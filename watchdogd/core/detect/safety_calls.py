@@ -19,6 +19,7 @@ _COMMAND_WORDS = frozenset(
     ["command", "cmd", "script", "shell", "bash", "sh", "exec", "cli", "commandline", "terminal", "commands", "console"]
 )
 _LINE_WORDS = frozenset(["input", "args", "argv", "line", "text", "keystrokes", "keys", "stdin"])
+_VERB_WORDS = frozenset(["command", "cmd", "action", "operation", "op", "verb"])
 _REST_WORDS = frozenset(["args", "argv", "arguments", "params", "parameters"])
 _CODE_WORDS = frozenset(["code", "python", "ipython", "jupyter", "notebook", "cell", "program", "snippet"])
 _RUN_WORDS = _COMMAND_WORDS | frozenset(["execute", "run", "ssh", "subprocess", "powershell"])
@@ -45,7 +46,7 @@ _NO_TARGET_WORDS = frozenset(["source", "src", "input", "from", "read"])
 _OUTPUT_WORDS = frozenset(["output", "outfile", "outdir", "save", "saveto", "saveas", "dest", "destination"])
 """Names of a place that is written, whatever the tool is called."""
 _MOVES = frozenset(["move", "rename", "mv", "cut"])
-_COPIES = frozenset(["copy", "cp", "export", "dump", "save", "extract", "unpack", "unzip", "link", "symlink"])
+_COPIES = frozenset(["copy", "cp", "export", "dump", "save", "extract", "unpack", "unzip", "link", "symlink", "clone"])
 _EXECUTES = frozenset({Impact.EXECUTE, Impact.NETWORK, Impact.EXTERNAL, Impact.DESTRUCTIVE})
 
 MOST = 8
@@ -127,17 +128,37 @@ def _commands(call: ToolIntended) -> tuple[str, ...]:
     codes = bool(tool & _CODE_WORDS)
     found: list[str] = []
     program = ""
+    verb = "" if tool & _RUN_WORDS else subcommand(call)
     for name, value in pairs(call.args):
         words = words_of(name)
         if program and words & _REST_WORDS and isinstance(value, Sequence) and not isinstance(value, str):
             found[-1] = join([program, *(str(one) for one in value[:2_000])])
             program = ""
+        elif verb and value == verb:
+            continue
         elif words & _COMMAND_WORDS or (runs and words & _LINE_WORDS and not codes):
             found += _spelt(value)
             program = value if isinstance(value, str) and value.strip() and not value.split()[1:] else ""
-        elif (codes or runs) and words & _CODE_WORDS and isinstance(value, str):
+        elif (codes or runs) and words & _CODE_WORDS and not words & _PATH_WORDS and isinstance(value, str):
             found.append(f"python -c {quote(value)}")
     return tuple(found[:MOST])
+
+
+def subcommand(call: ToolIntended) -> str:
+    """The bare word by which ``call`` says which act of its tool it is (``command="create"`` and a path), or empty."""
+    places = False
+    verb = ""
+    for name, value in list(call.args.items())[:MOST_PAIRS]:
+        words = words_of(str(name))
+        places = places or bool(words & _PATH_WORDS)
+        if words & _VERB_WORDS and isinstance(value, str) and len(value) <= 24 and value.isidentifier():
+            verb = value
+    return verb if verb and (places or verb.lower() != verb) and acts_of(words_of(verb)) else ""
+
+
+def verbs_of(call: ToolIntended) -> frozenset[str]:
+    """The words of what ``call`` does: of its subcommand, else of its tool."""
+    return words_of(subcommand(call)) or words_of(call.tool)
 
 
 def _spelt(value: object) -> list[str]:
@@ -179,15 +200,27 @@ def own_acts(call: ToolIntended) -> int:
     return acts
 
 
+def _keyed(args: Mapping[str, object]) -> list[str]:
+    """The paths that are the keys of an object named as files (``files={"a.py": "…"}``)."""
+    return [
+        str(key)
+        for name, value in list(args.items())[:MOST_PAIRS]
+        if isinstance(value, Mapping) and singles_of(str(name)) & _PATH_WORDS
+        for key in list(value)[:MOST_PAIRS]
+        if "." in str(key) or "/" in str(key)
+    ]
+
+
 def paths(call: ToolIntended) -> tuple[str, ...]:
     """The paths that ``call`` names as changed: what it declares, and path-like arguments of a call that changes."""
     found = list(call.writes)
     if not commands(call):
-        tool = words_of(call.tool)
+        tool = verbs_of(call)
         acts = acts_of(tool)
         changes = call.impact is not Impact.READ if call.impact is not None else bool(acts & SIDE_EFFECTS)
         changes = changes or (call.impact is None and not (_MOVES | _COPIES).isdisjoint(tool))
         changes = changes and not sends(call) and not acts & Act.READ
+        found += _keyed(call.args) if changes else ()
         takes_away = bool(acts & Act.REMOVE) or not _MOVES.isdisjoint(tool)
         for name, value in leaves(call.args):
             if isinstance(value, str) and "\n" not in value:

@@ -84,8 +84,8 @@ class UnlistedHost:
             for host in seen.hosts:
                 found[host] = found.get(host, False) or seen.impact in LEAVES
         carries = body.impact in LEAVES or bool(own_acts(body) & (Act.SEND | Act.POST | Act.PAY | Act.GRANT))
-        for name, value in leaves(body.args) if not texts else ():
-            if isinstance(value, str):
+        for name, value in leaves(body.args):
+            if isinstance(value, str) and value not in texts:
                 low = value[:2_000].strip().lower()
                 words = singles_of(name)
                 match = _URL.match(low) if "://" in low and " " not in low and not words & _TEXT_WORDS else None

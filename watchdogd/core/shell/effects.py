@@ -146,6 +146,11 @@ def _by_shape(program: str) -> Handler | None:
     return _FAMILIES.get(program.lower())
 
 
+def known(program: str) -> bool:
+    """Whether some module of this package knows what ``program`` does."""
+    return program in _HANDLERS
+
+
 def register(
     handlers: Mapping[str, Handler],
     *,

@@ -30,6 +30,10 @@ _HOLDINGS = named(
     """
 )
 """Things that hold much more than themselves."""
+_HEAVY = named(
+    "database db schema bucket namespace cluster volume project repo repository stack vm instance tenant keyspace vault"
+)
+_FOR_GOOD = named("delete destroy drop purge wipe nuke")
 _UNASKED = re.compile(
     r"-y|-f|-q|-af|-fa|--?(?:yes|force|quiet|auto-approve|no-confirm|assume-yes|force-delete|no-input|no-interaction|"
     r"non-interactive|grace-period=0|noninteractive|skip-final-snapshot|confirm\S{0,40})"
@@ -112,6 +116,8 @@ def _services(one: Seen) -> Iterator[Danger]:
     else:
         all_of_it = not known and not _EVERYTHING.isdisjoint(words)
         weight = 0.45 if _routine(argv) else 0.62 if known or all_of_it else 0.5
+    if weight == 0.5 and "call" in one.command.via and _HEAVY & parts and _FOR_GOOD & parts:
+        weight = 0.65  # nobody is asked again
     name = f"{program} {' '.join(plain[:3])}".rstrip()[:80]
     yield danger(one, "destructive", known or f"{name} removes something that holds much", weight)
 
