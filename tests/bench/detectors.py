@@ -20,6 +20,8 @@ from tests.bench.wordings_fifth import FIFTH
 from tests.bench.wordings_fourth import FOURTH
 from tests.bench.wordings_fresh import FRESH
 from tests.bench.wordings_held import HELD
+from tests.bench.wordings_loops import LOOPS
+from tests.bench.wordings_loops_held import LOOPS_HELD
 from tests.bench.wordings_second import SECOND
 from tests.bench.wordings_seventh import SEVENTH
 from tests.bench.wordings_sixth import SIXTH
@@ -36,7 +38,15 @@ from watchdogd.sim.wordings import SHIPPED, Wordings
 
 CONFORMANCE = Path(__file__).parents[1] / "data" / "conformance.jsonl.gz"
 BESIDE = Path(__file__).parents[3] / "shared" / "data"
-SETS: dict[str, Wordings] = {"development": SHIPPED, "second": SECOND, "held": HELD, "third": THIRD, "fresh": FRESH}
+SETS: dict[str, Wordings] = {
+    "development": SHIPPED,
+    "second": SECOND,
+    "held": HELD,
+    "third": THIRD,
+    "loops": LOOPS,
+    "loops, held": LOOPS_HELD,
+    "fresh": FRESH,
+}
 """Wordings: those that ship, those of rounds of repairs (each set was unseen when it was first measured), and those
 written after the last repair."""
 NEWEST = "fresh"

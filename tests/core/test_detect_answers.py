@@ -220,3 +220,15 @@ def test_a_number_that_climbs_on_and_on_in_a_long_answer_is_progress() -> None:
     answers = [f"{LONG}; copied {31 * n} of the lines; {BODY}" for n in range(1, 13)]
     assert last(answers[:4]) is Change.STAMP
     assert last(answers) is Change.PROGRESS
+
+
+def test_a_short_answer_about_a_number_that_rises_by_one_is_progress_in_the_end() -> None:
+    assert last([f"Elevator at floor {n}" for n in range(12)]) is Change.PROGRESS
+
+
+def test_numbers_in_scientific_notation_are_numbers() -> None:
+    assert last([f"residual {2.0 * 0.7**n:.3e}" for n in range(8)]) is Change.PROGRESS
+
+
+def test_a_day_before_its_month_in_words_and_a_time_with_a_dot_are_stamps() -> None:
+    assert last([f"{BODY}\nil {n} novembre 2026 alle {n}.{10 + n}" for n in range(1, 8)]) is Change.STAMP

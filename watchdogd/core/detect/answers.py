@@ -37,11 +37,11 @@ SHORT_WORDS = 8
 MOST_BY_CHANCE = 4
 """Moves in one direction that are no longer chance (1 in 24 for a number drawn by lot)."""
 MOST_IN_LONG = 9
-"""Moves in one direction that are no stamp in a long answer either: long waits are for something that goes on."""
+"""Moves in one direction beyond which nothing is a stamp: long waits are for something that goes on."""
 LONGEST_UNIT = 3
 """Letters of a unit."""
 _DAY = re.compile(r"[0-3]?\d(?:st|nd|rd|th|\.)?")
-_DOT_CLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
+_DOT_CLOCK = re.compile(r"[0-2]?\d\.[0-5]\d")
 _SPAN = re.compile(r"\d{1,6}(?:\.\d{1,3})?(?:d|h|hr|hrs|m|min|mins|s|sec|secs|ms)")
 """One of several units of a length of time ("1h 4m 7s")."""
 _ELAPSED = re.compile(r"[^\d.\s]{0,2}\d{1,6}\.\d{1,6}(?:s|sec|ms|us)")
@@ -181,11 +181,18 @@ def _noted(seen: Answers, pairs: Pairs, new: list[str]) -> dict[int, Pair]:
         bounds = [token for at, token in _after(new, place) if at not in pairs and not _dated(at - place, token)]
         if _of_a_date(new, place, before, now):
             before, now = f"{before}-01-01", f"{now}-01-01"
-        if (place - 1 in pairs or place + 1 in pairs) and _DOT_CLOCK.fullmatch(before) and _DOT_CLOCK.fullmatch(now):
+        if _DOT_CLOCK.fullmatch(now) and _DOT_CLOCK.fullmatch(before) and _behind_a_date(pairs, new, place):
             before, now = before.replace(".", ":"), now.replace(".", ":")  # the time behind a date
         if not _taken(seen, place, before, now, bounds, span=_of_a_span(new, place, now)) and not _unit(pairs, place):
             words[place] = (before, now)
     return words
+
+
+def _behind_a_date(pairs: Pairs, tokens: list[str], place: int) -> bool:
+    """Whether something beside it changes as well, or a year stands shortly before."""
+    if place - 1 in pairs or place + 1 in pairs:
+        return True
+    return place > 0 and any(_dated(1, one) for one in tokens[max(0, place - 3) : place])
 
 
 def _dated(distance: int, token: str) -> bool:
@@ -198,7 +205,7 @@ def _of_a_date(tokens: list[str], place: int, before: str, now: str) -> bool:
     if place < 0 or not (_DAY.fullmatch(before) and _DAY.fullmatch(now)):
         return False
     near = tokens[place + 1 : place + 3]
-    if near and _dated(1, near[0]):
+    if near and (_dated(1, near[0]) or (len(near) > 1 and near[0].isalpha() and _dated(1, near[1]))):
         return True
     return (now[0] == "0" or now[-1] == ".") and any(CLOCK.fullmatch(one) for one in near)
 
@@ -293,6 +300,6 @@ def _going(one: Varying, length: int) -> Change:
         return Change.STAMP  # an id or a clock: it grows, but hardly
     if one.ups and length >= LONG_WORDS and moved <= MOST_IN_LONG:
         return Change.STAMP  # one number in a long text that stays as it is
-    if one.steps == moved and moved >= (2 if length > SHORT_WORDS else 8):
+    if one.steps == moved and (moved >= 2 if length > SHORT_WORDS else 8 <= moved <= MOST_IN_LONG):
         return Change.STAMP  # it counts the calls
     return Change.UNDECIDED if moved < MOST_BY_CHANCE else Change.PROGRESS

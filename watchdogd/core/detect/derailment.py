@@ -135,18 +135,19 @@ class Derailment:
 
     def _intended(self, state: Way, body: ToolIntended, seq: int) -> tuple[Finding, ...]:
         words: set[str] = set()
-        things: set[str] = set()
-        for text in values(body.args):
+        given = values(body.args)
+        for text in given:
             plain = _FLAG.sub(" ", text) if " -" in text else text
             words |= _specific(plain)
-            things |= _things(plain)
         named = not state.goal.isdisjoint(words)
         called = not named and not state.goal.isdisjoint(name_words(body.tool))
         doing = _doing(body)
         found = self._share(state, named=named or called, doing=doing, seq=seq)
         link = _link(state, words, body.tool, named=named, called=called)
-        if link is Link.NONE and not state.goal.isdisjoint(things):
-            link, words = Link.WEAK, things
+        if link is Link.NONE:
+            things = {one for text in given for one in _things(text)}
+            if not state.goal.isdisjoint(things):
+                link, words = Link.WEAK, things
         if link is Link.STRONG:
             return found + self._back(state, body, seq)
         if link is Link.WEAK:

@@ -31,7 +31,9 @@ MOST_PLACES = 16
 Pair: TypeAlias = tuple[str, str]
 """What stood there, what stands there now."""
 
-_TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?![\d,])|[^\s,;(){}\[\]\"'=<>|\\]+")
+_TOKEN = re.compile(r"[^\s,;(){}\[\]\"'=<>|\\]+")
+_THOUSANDS = re.compile(r"\d,\d{3}(?!\d)")
+_TOKEN_OR_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?![\d,])|[^\s,;(){}\[\]\"'=<>|\\]+")
 
 
 class Pairs(dict[int, Pair]):
@@ -73,7 +75,8 @@ def _chunks(text: str, start: int, end: int) -> tuple[int, ...]:
 
 def tokens_of(sample: str) -> list[str]:
     """The words of ``sample``, punctuation apart."""
-    return _TOKEN.findall(sample)[:MOST_TOKENS]
+    pattern = _TOKEN_OR_THOUSANDS if _THOUSANDS.search(sample) else _TOKEN
+    return pattern.findall(sample)[:MOST_TOKENS]
 
 
 def nearly(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar
 
 from watchdogd.core.detect.actions import PROGRAMS, acts_of, name_words
@@ -107,10 +108,15 @@ def _takes_back(rule: Prohibition, plain: str, asked: int, spoken: Sequence[str]
     return _names(rule, plain) or not _NAMES_ONE.search(plain)
 
 
-def _acts(tool: str, values: Sequence[str]) -> tuple[int, set[str]]:
+@lru_cache(maxsize=1_024)
+def _of_name(tool: str) -> tuple[int, frozenset[str]]:
+    verbs = frozenset(name_words(tool)[:2])
+    return acts_of(verbs), verbs
+
+
+def _acts(tool: str, values: Sequence[str]) -> tuple[int, frozenset[str]]:
     """The classes of what a call does, and the verbs it does it by."""
-    verbs = set(name_words(tool)[:2])
-    acts = acts_of(verbs)
+    acts, verbs = _of_name(tool[:200])
     for value in values[:2]:
         for piece in re.split(r"[|;&\n]+", value[:400])[:16]:
             program, *rest = piece.split(None, 3) or [""]
@@ -118,7 +124,7 @@ def _acts(tool: str, values: Sequence[str]) -> tuple[int, set[str]]:
             acts |= act
             if rest and (act in (Act.NONE, Act.RUN) or program == "npm"):
                 verb = next((one for one in rest[:2] if not one.startswith("-")), "").lower()
-                verbs.add(verb)
+                verbs = verbs | {verb}
                 acts |= acts_of((verb,)) | PROGRAMS.get(verb, Act.NONE)
     return acts, verbs
 

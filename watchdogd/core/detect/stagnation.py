@@ -38,7 +38,7 @@ COMPARED_CHARS = 1_200
 _NOTHING = re.compile(
     r"\A\W{0,4}(?:no|none|null|nil|not|nothing|empty|0|zero|without|n/a|undefined|\[\s*\]|\{\s*\})?\W{0,4}\Z"
     r"|\b(?:no|not|none|nothing|without|0|zero|empty|null|kein\w{0,2}|nicht\w?|aucune?|rien|nada|ning[uú]n\w?|nenhum\w?"
-    r"|nessun\w?|niente|geen|niets|нет|ничего|не|unknown|unavailable)\b|没|无|無|ない|なし|없|\[\s*\]|\{\s*\}",
+    r"|nessun\w?|niente|geen|niets|нет|ничего|не|unknown|unavailable)\b|n['’]t\b|没|无|無|ない|なし|없|\[\s*\]|\{\s*\}",
     re.IGNORECASE,
 )
 _NOTHING_AT_ALL = re.compile(
@@ -106,7 +106,6 @@ class Stagnation:
             state.tools[tool] = Standstill(
                 _mask(call), whole, [call.key], [call.seq], call.turn, listed=_listed(call.words)
             )
-            _ask(state.tools[tool], call)
             if len(state.tools) > MOST_TOOLS:
                 state.tools.popitem(last=False)
             return state, NONE
@@ -121,7 +120,6 @@ class Stagnation:
             one.asked, one.akin = (), 0
             one.keys, one.seqs, one.count, one.turn = [call.key], [call.seq], 1, call.turn
             one.listed = _listed(call.words)
-            _ask(one, call)
             return state, found
         if call.key in one.keys:
             return state, NONE  # the same call again is another rule's
@@ -161,7 +159,7 @@ def _works_through(one: Standstill, call: Call) -> bool:
         return True
     if call.effect is Effect.WRITE:
         return listed or not _NOTHING_AT_ALL.search(answer)
-    asked_again = tokens >= TELLING_TOKENS and 2 * one.akin > one.count
+    asked_again = tokens >= TELLING_TOKENS and 2 * one.akin >= one.count
     return listed or not (asked_again or _NOTHING.search(answer))
 
 

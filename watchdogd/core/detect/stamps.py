@@ -9,6 +9,7 @@ CLOCK = re.compile(r"\D{0,3}\d{1,4}[-:/.]\d{1,2}[-:/.]\d{1,4}\D?.{0,24}|\D{0,2}\
 _DAY = re.compile(r"[0-3]?\d(?:st|nd|rd|th|\.)?")
 _DOTCLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
 _DECIMAL = re.compile(r"[^\d.]{0,2}(\d{1,15}\.\d{1,12})([^\d]{0,4})")
+_SCIENTIFIC = re.compile(r"[-+]?\d{1,3}(?:\.\d{1,12})?[eE][-+]\d{1,3}")
 _INTEGER = re.compile(r"[^\d]{0,3}(\d{1,18})([^\d]{0,4})")
 _BOUNDED = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(?:%|/\d{1,12}%?)")
 _EPOCH = re.compile(r"1\d{9}(?:\d{3}|\d{6}|\d{9})?(?:\.\d{1,9})?")
@@ -49,6 +50,8 @@ def kind_of(before: str, now: str) -> tuple[Kind, float, float]:
         return Kind.STAMP, _digits(one), _digits(other)
     if (a := _DECIMAL.fullmatch(one)) and (b := _DECIMAL.fullmatch(other)):
         return (Kind.DURATION if a[2][:1].isalpha() else Kind.NUMBER), float(a[1]), float(b[1])
+    if _SCIENTIFIC.fullmatch(one) and _SCIENTIFIC.fullmatch(other):
+        return Kind.NUMBER, float(one), float(other)
     if (a := _INTEGER.fullmatch(one)) and (b := _INTEGER.fullmatch(other)):
         if one[0] == other[0] == "#":
             return Kind.STAMP, float(a[1]), float(b[1])
