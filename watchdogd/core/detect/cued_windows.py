@@ -23,6 +23,8 @@ _ASKING = frozenset(word for word, act in ACTS.items() if act & (SIDE_EFFECTS | 
 _EDGES = ".,;:!?\"'()[]<>*`-#"
 _SPACED = str.maketrans(dict.fromkeys(_EDGES.replace("'", "").replace("-", ""), " "))
 _UNSPACED_FIRST = re.compile(f"[{''.join(sorted({stem[0] for stem, _ in lexis.UNSPACED_CUES}))}]")
+MOST_BRACKETS = 100_000
+"""Brackets of a text up to which each is looked at; a million of them cost a tenth of a second."""
 MOST_TAGS = 2_000
 """Tags that are looked at."""
 
@@ -68,6 +70,13 @@ def _places(text: str) -> set[tuple[int, int]]:
     return found
 
 
+def _marked(text: str) -> tuple[str, ...]:
+    """Where markup is looked for: everywhere, but of a text full of brackets only at both ends."""
+    if sum(map(text.count, "<[|")) <= MOST_BRACKETS:
+        return (text,)
+    return text[:MOST_BRACKETS], text[-MOST_BRACKETS:]
+
+
 def _told(text: str, low: str) -> list[str]:
     """The words of ``text`` (in lower case: ``low``) that speak to a machine, are markup, or ask for an effect."""
     if low.isascii():
@@ -75,7 +84,7 @@ def _told(text: str, low: str) -> list[str]:
     else:
         words = {word.strip(_EDGES) for word in set(low.split()) if len(word) < LONGEST_WORD}
     cued = list(words & CUE_WORDS)
-    tags = {tag.group(0).lower() for tag in islice(TAG.finditer(text), MOST_TAGS)}
+    tags = {tag.group(0).lower() for part in _marked(text) for tag in islice(TAG.finditer(part), MOST_TAGS)}
     if _UNSPACED_FIRST.search(text):
         chars = set(text)  # one pass, where a search for each of the stems would be a hundred
         cued += [stem for stem, _ in lexis.UNSPACED_CUES if stem[0] in chars and stem in text]
