@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 help:
 	@echo "make run      the demo: a worker, its overseer, a broker, a person; no key needed (about a minute,"
 	@echo "              and as much again the first time, for the Python packages)"
-	@echo "make test     the tests"
+	@echo "make test     the tests (about ten minutes)"
 	@echo "make check    format, lint, types, import rules"
 	@echo "make bench    measurements, as ratios"
 	@echo "make drill    the long versions: 4,000 protocol schedules, 30 rounds of kill -9"
@@ -25,8 +25,15 @@ $(STAMP): pyproject.toml
 run: $(STAMP)
 	@$(BIN)/watchdogd demo
 
+# Two halves beside each other: the tests of whole daemons mostly wait. They print when the others are through.
+WAITING := tests/e2e tests/bus
+
 test: $(STAMP)
-	@$(BIN)/python -m pytest -q
+	@log=$$(mktemp); $(BIN)/python -m pytest -q $(WAITING) >"$$log" 2>&1 & waiting=$$!; \
+	trap 'kill $$waiting 2>/dev/null; rm -f "$$log"' EXIT; trap 'exit 130' INT TERM; \
+	$(BIN)/python -m pytest -q $(addprefix --ignore=,$(WAITING)); here=$$?; \
+	echo "and the tests of whole daemons, which take some minutes more:"; \
+	wait $$waiting; there=$$?; cat "$$log"; exit $$((here | there))
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .
