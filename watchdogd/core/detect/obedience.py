@@ -17,6 +17,8 @@ LEADS = 0.5
 """Meta weight from which a passage is taken to lead an agent to look something up."""
 LED = 0.45
 """Share of such a passage's strength that is the risk of looking up what it alone names."""
+NOTHING_SHARED = 0.14
+"""Risk below which an act that takes no value from a passage says nothing."""
 VALUELESS = 0.35
 """The most that verb and thing together make of a passage's strength where no value is shared."""
 FOREIGN_WORDS = 0.6
@@ -111,7 +113,10 @@ def _match(call: Asked, trust: Trust, passage: Passage, act: _Act, before: froze
         if value >= 0.4:
             risk = max(risk, _unasked(call, trust, passage, value, thing))
         risk = max(risk, _enacted(call, trust, passage, before))
-    return Match(risk=_capped(risk, call, trust, passage, act), passage=passage, value=value, shown=shown)
+    risk = _capped(risk, call, trust, passage, act)
+    if not value and risk < NOTHING_SHARED:
+        risk = 0.0
+    return Match(risk=risk, passage=passage, value=value, shown=shown)
 
 
 def _strength(passage: Passage, *, delegated: bool, sent_off: bool) -> float:
@@ -182,19 +187,18 @@ def _enacted(call: Asked, trust: Trust, passage: Passage, before: frozenset[str]
 
 
 def _reading(call: Asked, held: Sequence[Passage]) -> Match | None:
-    """A call that only looks leaves nothing behind; it grades what may be about to happen.
+    """A call that only looks leaves nothing behind.
 
     Looking up what only a passage names that speaks to a machine is the first step of obeying it.
     """
+    if not call.foreign or call.tied or call.named:
+        return None
     best: Match | None = None
-    led = call.foreign and not call.tied and not call.named
     for passage in held:
-        if not (passage.plain and call.things & passage.things):
+        if not (passage.plain and passage.meta >= LEADS and call.things & passage.things):
             continue
-        risk = 0.12 * passage.strength if call.acts & passage.acts else 0.0
-        if led and passage.meta >= LEADS and all(_stands_in(leaf, passage) for leaf in call.foreign):
-            risk = max(risk, LED * passage.strength)
-        if risk and (best is None or risk > best.risk):
+        risk = LED * passage.strength
+        if (best is None or risk > best.risk) and all(_stands_in(leaf, passage) for leaf in call.foreign):
             best = Match(risk=risk, passage=passage, value=0.0, shown="")
     return best
 
