@@ -14,6 +14,7 @@ from watchdogd.core.detect import (
     cues,
     drift_trust,
     injection,
+    intended,
     lexicon,
     obedience,
     passages,
@@ -22,7 +23,7 @@ from watchdogd.core.detect import repeated_words as said
 from watchdogd.wire.trajectory import Trajectory
 
 MODULES: tuple[ModuleType, ...] = (
-    actions, cue_words, cued_windows, cues, drift_trust, injection, lexicon, obedience, passages, said,
+    actions, cue_words, cued_windows, cues, drift_trust, injection, intended, lexicon, obedience, passages, said,
 )  # fmt: skip
 _INJECTED = re.compile(r"<INFORMATION>.*?</INFORMATION>|TODO: [^\n]*|Ignore your previous [^\n]*", re.DOTALL)
 """How AgentDojo's injections stand in its recordings: for collecting their words, never for the rule."""

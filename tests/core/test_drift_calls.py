@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.drift_runs import WRAPPED, run
-from watchdogd.core.detect.drift_trust import Trust, asked
+from watchdogd.core.detect.drift_trust import Trust
+from watchdogd.core.detect.intended import asked
 from watchdogd.core.detect.lexicon import Act
 from watchdogd.core.detect.obedience import LOOKED_UP
 from watchdogd.core.detect.passages import MOST, passages, weighed

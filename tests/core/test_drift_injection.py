@@ -10,7 +10,8 @@ from tests.core.drift_runs import ACCOUNT, RULE, WRAPPED, run
 from watchdogd.core.detect import snapshot
 from watchdogd.core.detect.drift_thresholds import Drift
 from watchdogd.core.detect.injection import OBEYED, OWN_VALUES, SURE, Read
-from watchdogd.core.detect.passages import passages, sentences
+from watchdogd.core.detect.passages import passages
+from watchdogd.core.detect.sentences import sentences
 from watchdogd.core.events import (
     Body,
     Event,

@@ -13,11 +13,13 @@ from typing import ClassVar
 from watchdogd.core.detect.actions import nearness
 from watchdogd.core.detect.detector import NONE, Levels
 from watchdogd.core.detect.drift_thresholds import Drift
-from watchdogd.core.detect.drift_trust import Asked, Trust, asked, values
+from watchdogd.core.detect.drift_trust import Trust, values
+from watchdogd.core.detect.intended import Asked, asked
 from watchdogd.core.detect.keys import answer_key, text_key
 from watchdogd.core.detect.obedience import FAINT, best_match
-from watchdogd.core.detect.passages import Passage, identity, legible, naming, passages, sentences, strongest, weighed
+from watchdogd.core.detect.passages import Passage, identity, naming, passages, strongest, weighed
 from watchdogd.core.detect.repeated_words import repeated
+from watchdogd.core.detect.sentences import legible, sentences
 from watchdogd.core.detect.shelf import SEARCHED, SHORTEST, Shelf
 from watchdogd.core.events import Event, ModelCalled, RunStarted, ToolFinished, ToolIntended, UserSaid
 from watchdogd.core.health import Channel, Finding, Severity

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from watchdogd.core.detect.actions import nearness
-from watchdogd.core.detect.drift_trust import PHRASE, Asked, Leaf, Trust
-from watchdogd.core.detect.passages import Passage, stem
+from watchdogd.core.detect.drift_trust import Trust
+from watchdogd.core.detect.intended import PHRASE, Asked, Leaf
+from watchdogd.core.detect.passages import Passage
+from watchdogd.core.detect.sentences import stem
 
 FAINT = 0.2
 """Passages weaker than this are not kept: nothing in them asks for anything."""

@@ -7,7 +7,8 @@ import re
 from watchdogd.core.detect.cues import TOKEN
 from watchdogd.core.detect.drift_trust import Trust
 from watchdogd.core.detect.lexicon import ACTS, SIDE_EFFECTS, Act
-from watchdogd.core.detect.passages import Passage, sentences
+from watchdogd.core.detect.passages import Passage
+from watchdogd.core.detect.sentences import sentences
 
 _DISTANCE = re.compile(
     r"\b(?:inject\w*|suspicious|malicious|phish\w*|scam|ignor(?:e|ed|ing)|disregard\w*|will not|won't|"
