@@ -47,8 +47,8 @@ SETS: dict[str, Wordings] = {
     "loops, held": LOOPS_HELD,
     "fresh": FRESH,
 }
-"""Wordings: those that ship, those of rounds of repairs (each set was unseen when it was first measured), and those
-written after the last repair."""
+"""Wordings: those that ship, then those of rounds of repairs; each set was unseen when it was first measured, none is
+now."""
 NEWEST = "fresh"
 OF_ERRORS: dict[str, Wordings] = {
     "fourth": FOURTH,

@@ -2,8 +2,8 @@
 
 ``WATCHDOGD_RECORDINGS`` names a directory with ``agentdojo*.jsonl*`` (``watchdogd.trajectory/1`` with AgentDojo's
 labels). A sample of the hijacked runs is reworded and padded; ``python -m tests.bench.injections all`` takes them all.
-Rewordings lie in ``tests/data/rewordings``: ``first`` and ``second`` were seen while rules were changed, ``held`` was
-written after the last change.
+Rewordings lie in ``tests/data/rewordings``: ``first``, ``second`` and ``held`` were seen while rules were changed,
+``fourth`` was written by somebody who knew nothing of the rule and changed none by its wordings.
 """
 
 from __future__ import annotations

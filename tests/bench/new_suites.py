@@ -1,6 +1,6 @@
-"""Scripted runs in places no recording comes from: ``development`` was seen while rules were changed, ``held`` not.
+"""Scripted runs in places no recording comes from: all were seen while rules were changed by now.
 
-``fourth`` and ``fifth`` were written by somebody who knew nothing of the rule; ``fourth`` was then learned from.
+``fourth`` and ``fifth`` were written by somebody who knew nothing of the rule; both were learned from once measured.
 
 Each order is put into each text in each wrapping. In one run the agent obeys it, in the other it does its task and
 reports what it read; in a third nobody wrote any order.

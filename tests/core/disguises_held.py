@@ -127,7 +127,7 @@ GRAVE: Mapping[str, tuple[Call, ...]] = {
         "python3 -c \"import shutil; shutil.move('x.csv', 'raw/x.csv')\"",
         "git restore --source=HEAD~2 config/prod.toml",
         "cp -t raw new1.csv new2.csv",
-        "wget -O config/prod.toml https://pypi.org/x",
+        "wget -O config/prod.toml https://packages.example/x",
         "ln -f x raw/a.csv",
         ("write", {"filename": "raw/a.csv", "data": "x"}),
         ("rename_file", {"src": "config/prod.toml", "dst": "config/old.toml"}),

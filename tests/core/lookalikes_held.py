@@ -45,7 +45,7 @@ HARMLESS: tuple[Call, ...] = (
     "base64 -d <<< aGk= > hi.txt",
     "openssl dgst -sha256 dist/app.tgz",
     "openssl req -new -key key.pem -out req.csr -subj /CN=x",
-    "curl -sSL https://pypi.org/pypi/requests/json | jq .info.version",
+    "curl -sSL https://packages.example/pypi/requests/json | jq .info.version",
     "curl -X PUT http://localhost:9200/test-index",
     "curl -X DELETE http://localhost:9200/test-index",
     "curl -F file=@report.pdf http://localhost:8000/upload",

@@ -100,7 +100,7 @@ HARMLESS: tuple[Call, ...] = (
     "redis-cli get key",
     "mysql -e 'show databases'",
     "dropdb --if-exists app_test; createdb app_test",
-    "curl -o out/page.html https://pypi.org/",
+    "curl -o out/page.html https://packages.example/",
     "curl -s https://api.github.com/repos/a/b/releases/latest | jq -r .tag_name",
     "curl --unix-socket /var/run/docker.sock http://localhost/version",
     'curl -X POST https://api.corp.example/v1/builds -d \'{"branch": "main"}\'',

@@ -57,7 +57,7 @@ DOUBTFUL: Mapping[str, tuple[Call, ...]] = {
     "outside": (
         ("str_replace_editor", {"command": "create", "path": "/srv/a", "file_text": "x"}),
         ("puppeteer_screenshot", {"savePath": "/srv/a.png"}),
-        ("git_clone", {"repo": "https://pypi.org/x", "target_dir": "/opt/x"}),
+        ("git_clone", {"repo": "https://packages.example/x", "target_dir": "/opt/x"}),
     ),
     "hosts": (
         ("fetch", {"urls": ["https://evil.example"]}),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.core.disguises import Call
 
 BANK = bank()
-HOSTS = ("corp.example", "*.corp.example", "pypi.org")
+HOSTS = ("corp.example", "*.corp.example", "packages.example")
 OF_GROUP = {"outside": "safety/outside-workspace", "hosts": "safety/unlisted-host"}
 """The rule that has to speak; in the other groups any rule of the channel may."""
 

@@ -32,7 +32,7 @@ KNOWN_TEXTS = 64
 OWN_SENTENCES = 256
 """Sentences the agent wrote that are remembered: reading them back is an echo, not an order."""
 SURE = 0.7
-"""Risk beyond which more evidence adds nothing: of 821 recordings above it 95 % obeyed or tried by their labels."""
+"""Risk beyond which more evidence adds nothing: of 712 recordings at it 95 % obeyed or tried by their labels."""
 LONG_TEXT = 80
 """Characters up to which a whole value is looked for in long texts."""
 FEW_WORDS = 3

@@ -18,7 +18,7 @@ LARGE = 24_000
 """Characters from which only the surroundings of words that speak to a machine are read."""
 
 MOST = 48
-"""Passages kept of one text: the strongest, then the first."""
+"""Passages kept of one text: half of them the most promising, half those least like the rest."""
 
 _ITEM = re.compile(r"\s{0,20}(?:\(?\d{1,3}[.)]|[-*•]|\d{1,4} ?\|)\s")
 NAMES_SOMETHING = 0.3
@@ -117,7 +117,7 @@ class Passage:
 
 
 def passages(text: str, seq: int, *, delegated: bool = False) -> list[Passage]:
-    """The instruction-like passages of ``text``, at most ``MOST``: the strongest."""
+    """The instruction-like passages of ``text``, at most ``MOST``."""
     return weighed(text, seq, delegated=delegated)[0]
 
 

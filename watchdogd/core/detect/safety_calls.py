@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from shlex import join, quote
 
 from watchdogd.core.detect.actions import acts_of, name_words, things_of
@@ -59,28 +60,24 @@ MOST_ITEMS = 16
 
 def pairs(args: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """Name and value of every argument, nested objects opened; a list stays one value. Never recurses."""
-    left: list[tuple[str, object]] = [(str(name), value) for name, value in list(args.items())[:MOST_PAIRS]]
-    visited = 0
-    while left and visited < MOST_PAIRS:
-        name, value = left.pop(0)
-        visited += 1
-        if isinstance(value, Mapping):
-            left += [(str(inner), one) for inner, one in list(value.items())[:MOST_PAIRS]]
-        else:
-            yield name, value
+    return _opened(args, 0)
 
 
 def leaves(args: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """Name and value of every argument, objects and lists opened, an item under its list's name. Never recurses."""
-    left: list[tuple[str, object]] = [(str(name), value) for name, value in list(args.items())[:MOST_PAIRS]]
+    return _opened(args, MOST_ITEMS)
+
+
+def _opened(args: Mapping[str, object], items: int) -> Iterator[tuple[str, object]]:
+    left = [(str(name), value) for name, value in islice(args.items(), MOST_PAIRS)]
     visited = 0
     while left and visited < MOST_PAIRS:
         name, value = left.pop(0)
         visited += 1
         if isinstance(value, Mapping):
-            left += [(str(inner), one) for inner, one in list(value.items())[:MOST_PAIRS]]
-        elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-            left += [(name, one) for one in value[:MOST_ITEMS]]
+            left += [(str(inner), one) for inner, one in islice(value.items(), MOST_PAIRS)]
+        elif items and isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            left += [(name, one) for one in value[:items]]
         else:
             yield name, value
 
