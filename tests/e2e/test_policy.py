@@ -21,7 +21,14 @@ MISSION = """[missions.slow]
 goal = "Write."
 deny_commands = ['line-7 ']
 budget_usd = 1.0"""
-SHADOW = '[policy]\nbase = "suggest"\nmode = "shadow"'
+SHADOW = """[policy]
+base = "suggest"
+mode = "shadow"
+[[policy.denials]]
+kind = "path"
+pattern = "kept/*"
+reason = "the only copy"
+"""
 ENFORCE = '[policy]\nbase = "assisted"\nname = "the-next-one"'
 BROKEN = '[policy]\nbase = "assisted"\nmode = "enforced"'
 
@@ -75,6 +82,10 @@ def test_in_shadow_mode_what_would_be_refused_or_asked_is_recorded_and_runs(daem
     latest = operator.latest("state")
     assert latest is not None
     assert latest.payload.latches == ()
+
+
+def test_what_the_policy_denies_is_protected_in_the_eyes_of_the_detectors(operator):
+    assert "kept/*" in operator.event("run_started").body.protected
 
 
 def test_in_shadow_mode_a_dead_overseer_neither_holds_nor_freezes(daemon, operator):
