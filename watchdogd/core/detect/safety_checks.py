@@ -72,7 +72,6 @@ _NO_CHECK = READERS | named(
 """Programs that check nothing, whatever their words say."""
 _INSTALLS = named("install add i ci sync lock remove uninstall init help --help --version")
 _RUNNERS = named("sudo env time timeout nice nohup xvfb-run npx pnpx bunx uvx exec command")
-_STARTS = named("run execute start check test tests build deploy migrate lint")
 
 _TELLING = named("message summary text answer result comment body description status response conclusion")
 
@@ -96,7 +95,6 @@ _BROKEN = re.compile(
     r"^error(?:\[\w{1,9}\])?: |\berror TS\d|\bnpm ERR!|\bcould not compile\b",
     re.MULTILINE,
 )
-_MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\*", re.MULTILINE)
 _FINE = re.compile(
     r"\b[1-9]\d{0,6} (?:tests? )?(?:passed|passing|ok)\b|\ball (?:tests|checks) passed\b|^OK\b|\btest result: ok|"
     r"\b0 fail(?:ed|ures|ing)\b|^PASS\b|\bBUILD SUCCESS",

@@ -7,7 +7,6 @@ from enum import IntEnum
 
 CLOCK = re.compile(r"\D{0,3}\d{1,4}[-:/.]\d{1,2}[-:/.]\d{1,4}\D?.{0,24}|\D{0,2}\d{1,2}:\d{2}\D{0,3}")
 _DAY = re.compile(r"[0-3]?\d(?:st|nd|rd|th|\.)?")
-_DOTCLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
 _DECIMAL = re.compile(r"[^\d.]{0,2}(\d{1,15}\.\d{1,12})([^\d]{0,4})")
 _SCIENTIFIC = re.compile(r"[-+]?\d{1,3}(?:\.\d{1,12})?[eE][-+]\d{1,3}")
 _INTEGER = re.compile(r"[^\d]{0,3}(\d{1,18})([^\d]{0,4})")

@@ -56,17 +56,6 @@ _KEYS = re.compile(
 _SHELL_OUT = re.compile(r"dup2|pty\.spawn|/bin/(?:ba|z)?sh\b|\bsh -i\b|child_process|cmd\.exe")
 
 
-_ENVIRONMENT_SHOWN = (
-    ("env",),
-    ("printenv",),
-    ("export",),
-    ("export", "-p"),
-    ("set",),
-    ("declare", "-p"),
-    ("declare", "-x"),
-)
-
-
 _KEEPERS = re.compile(
     r"gpg2? .{0,80}--export-secret|security (?:find|dump)|pass (?:show )?\w|vault (?:kv )?(?:get|read)|"
     r"op (?:read|item get)|"
@@ -214,9 +203,6 @@ def _as_identity(one: Seen, word: str, path: str) -> bool:
         return False
     at = argv.index(word) if word == path and word in argv else 0
     return at > 0 and argv[at - 1] in _IDENTITY
-
-
-_RAW = ("nc", "ncat", "netcat", "telnet")
 
 
 def _sockets(one: Seen) -> Iterator[Danger]:

@@ -8,9 +8,6 @@ from fnmatch import fnmatchcase
 UNKNOWN = "\0"
 """Stands in a word for a part that only running the command would tell; NUL cannot occur in a real word."""
 
-OUT_OF_SIGHT = f"{UNKNOWN}/"
-"""Prefix of a path whose directory is unknown."""
-
 
 def normal(path: str) -> str:
     """``path`` without ``.``, doubled slashes and resolvable ``..``; absolute stays absolute, ``~`` stays ``~``."""

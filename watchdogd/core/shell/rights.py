@@ -29,7 +29,6 @@ _HOST_RIGHTS = re.compile(
     r"[\"']?privileged[\"']?\s{0,4}:\s{0,4}true|[\"']?host(?:PID|Network|IPC)[\"']?\s{0,4}:\s{0,4}true|"
     r"[\"']?hostPath[\"']?\s{0,4}:\s{0,4}\{?\s{0,40}[\"']?path[\"']?\s{0,4}:\s{0,4}[\"']?/[\"'\s}]"
 )
-_HOST_PARTS = re.compile(r"--(?:pid|net|network|ipc|userns)[= ]host|-v ?/(?:etc|root|home|var)\b")
 _DEFENCES = re.compile(
     r"\b(?:firewalld|ufw|nftables|iptables|apparmor|selinux|fail2ban|clamav\S{0,20}|crowdsec|wazuh\S{0,20}|windefend)\b"
 )
